@@ -1,0 +1,1 @@
+"""The vocabulary of a conversation: events (facts), commands (imperatives) and the codec between events and bytes."""
