@@ -1,0 +1,51 @@
+"""A small actor kernel on trio: mailboxes, references, supervised lives, a registry of virtual actors.
+
+It imports nothing of ours; someone could lift it out as a library. An actor here is *virtual*: a `Ref` names a key,
+and the registry sees to it that at most one incarnation is alive behind that key (K1), that commands sent while it
+wakes, crashes or leaves wait in its mailbox and reach the next incarnation in order (K20, K23, K24).
+"""
+
+from actors.runtime.cell import Behaviour, CannotActivate, Cell, Context, Residency
+from actors.runtime.dead_letters import DeadLetter, DeadLetters
+from actors.runtime.errors import (
+    ActorCrashed,
+    ActorError,
+    ActorFailed,
+    AskTimedOut,
+    Expired,
+    MailboxFull,
+    RegistryClosed,
+)
+from actors.runtime.mailbox import Envelope, Lane, Mailbox, MailboxLimits, Promise, Reply
+from actors.runtime.registry import Ref, Registry, open_registry
+from actors.runtime.restart import GiveUp, RestartAfter, RestartPolicy, judge
+
+__all__ = [
+    "ActorCrashed",
+    "ActorError",
+    "ActorFailed",
+    "AskTimedOut",
+    "Behaviour",
+    "CannotActivate",
+    "Cell",
+    "Context",
+    "DeadLetter",
+    "DeadLetters",
+    "Envelope",
+    "Expired",
+    "GiveUp",
+    "Lane",
+    "Mailbox",
+    "MailboxFull",
+    "MailboxLimits",
+    "Promise",
+    "Ref",
+    "Registry",
+    "RegistryClosed",
+    "Reply",
+    "Residency",
+    "RestartAfter",
+    "RestartPolicy",
+    "judge",
+    "open_registry",
+]

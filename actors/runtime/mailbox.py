@@ -1,0 +1,210 @@
+"""A bounded mailbox with two lanes (K4, K5), and the envelopes that lie in it.
+
+A mailbox outlives the incarnations that drain it: it is where commands wait while an actor wakes, restarts or
+leaves. Nothing here knows what a message means; its size in bytes is told by whoever sends it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Generic, Protocol, TypeVar
+
+import attrs
+import trio
+
+from actors.runtime.errors import MailboxFull
+
+__all__ = ["Envelope", "Lane", "Mailbox", "MailboxLimits", "MailboxStatistics", "Promise", "Reply"]
+
+M = TypeVar("M")
+
+
+class Lane(Enum):
+    """CONTROL (stop, cancel, passivate, inspect) is always served before WORK (K4)."""
+
+    CONTROL = "control"
+    WORK = "work"
+
+
+class Reply(Protocol):
+    """Where the answer goes. Both methods are synchronous and never raise."""
+
+    def succeed(self, value: Any) -> None: ...
+
+    def fail(self, error: Exception) -> None: ...
+
+
+class Promise:
+    """A reply that a task can wait for."""
+
+    __slots__ = ("_error", "_event", "_value")
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._value: Any = None
+        self._error: Exception | None = None
+
+    def succeed(self, value: Any) -> None:
+        self._value = value
+        self._event.set()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+        self._event.set()
+
+    async def wait(self) -> Any:
+        """The value, or the error raised, once there is one."""
+        await self._event.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+@attrs.define(eq=False)
+class Envelope(Generic[M]):
+    """A message on its way, with where its answer goes. It is answered at most once.
+
+    `deadline` is in `trio.current_time()` seconds; past it at dequeue the message is not executed (K7).
+    """
+
+    message: M
+    lane: Lane = Lane.WORK
+    reply: Reply | None = None
+    size_bytes: int = 0
+    deadline: float = float("inf")
+    queued_at: float = 0.0
+    taken: bool = False
+    answered: bool = False
+
+    def succeed(self, value: Any = None) -> None:
+        """Answer with a value, unless there was an answer already."""
+        if not self.answered:
+            self.answered = True
+            if self.reply is not None:
+                self.reply.succeed(value)
+
+    def fail(self, error: Exception) -> None:
+        """Answer with an error, unless there was an answer already."""
+        if not self.answered:
+            self.answered = True
+            if self.reply is not None:
+                self.reply.fail(error)
+
+
+@attrs.frozen
+class MailboxLimits:
+    """Bounds of one mailbox (K5). Both lanes are bounded in messages, the work lane in bytes too.
+
+    1,024 commands are more than one conversation's clients have in flight while its log syncs; 8 MiB hold two
+    messages of the largest payload of the V0 gateway; 256 control messages are one for each client plus the
+    run-time's own.
+    """
+
+    work_messages_max: int = 1024
+    work_bytes_max: int = 8 * 1024 * 1024
+    control_messages_max: int = 256
+
+
+@attrs.frozen
+class MailboxStatistics:
+    """`oldest_queued_at` is in `trio.current_time()` seconds, None when nothing waits."""
+
+    control: int
+    work: int
+    work_bytes: int
+    refused: int
+    oldest_queued_at: float | None
+
+
+class Mailbox(Generic[M]):
+    """Two FIFO lanes. Single consumer; any number of producers."""
+
+    def __init__(self, limits: MailboxLimits | None = None) -> None:
+        self._limits = limits or MailboxLimits()
+        self._control: deque[Envelope[M]] = deque()
+        self._work: deque[Envelope[M]] = deque()
+        self._work_bytes = 0
+        self._refused = 0
+        self._consumer = trio.lowlevel.ParkingLot()
+        self._producers = trio.lowlevel.ParkingLot()
+
+    def put_nowait(self, envelope: Envelope[M]) -> None:
+        """Queue the envelope at the end of its lane, or raise `MailboxFull` and leave everything as it was (K5)."""
+        bound = self._exceeded_by(envelope)
+        if bound is not None:
+            self._refused += 1
+            raise MailboxFull(bound)
+        envelope.queued_at = trio.current_time()
+        if envelope.lane is Lane.CONTROL:
+            self._control.append(envelope)
+        else:
+            self._work.append(envelope)
+            self._work_bytes += envelope.size_bytes
+        self._consumer.unpark()
+
+    async def put(self, envelope: Envelope[M]) -> None:
+        """Queue the envelope, waiting for room: for the actor's own run only (K5)."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while self._exceeded_by(envelope) is not None:
+            await self._producers.park()
+        self.put_nowait(envelope)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def drain(self, messages_max: int) -> list[Envelope[M]]:
+        """Take up to `messages_max` envelopes, control lane first (K4); may be empty."""
+        batch: list[Envelope[M]] = []
+        while len(batch) < messages_max and self._control:
+            batch.append(self._control.popleft())
+        while len(batch) < messages_max and self._work:
+            envelope = self._work.popleft()
+            self._work_bytes -= envelope.size_bytes
+            batch.append(envelope)
+        for envelope in batch:
+            envelope.taken = True
+        self._producers.unpark_all()
+        return batch
+
+    async def wait_nonempty_or(self, woken: Callable[[], bool]) -> None:
+        """Return when something waits here, or when `woken()` says so after a `wake`."""
+        if self or woken():
+            await trio.lowlevel.checkpoint()
+        while not self and not woken():
+            await self._consumer.park()
+
+    def wake(self) -> None:
+        """Make the consumer look up although nothing may have come."""
+        self._consumer.unpark_all()
+
+    def withdraw_all(self) -> list[Envelope[M]]:
+        """Everything that waits, for whoever must answer it in the actor's place."""
+        return self.drain(len(self))
+
+    def _exceeded_by(self, envelope: Envelope[M]) -> str | None:
+        limits = self._limits
+        if envelope.lane is Lane.CONTROL:
+            return "control messages" if len(self._control) >= limits.control_messages_max else None
+        if len(self._work) >= limits.work_messages_max:
+            return "messages"
+        # One message alone always fits: its own bound is the gateway's payload limit.
+        if self._work and self._work_bytes + envelope.size_bytes > limits.work_bytes_max:
+            return "bytes"
+        return None
+
+    def __len__(self) -> int:
+        return len(self._control) + len(self._work)
+
+    def __bool__(self) -> bool:
+        return bool(self._control or self._work)
+
+    def __repr__(self) -> str:
+        return f"<Mailbox control={len(self._control)} work={len(self._work)} bytes={self._work_bytes}>"
+
+    def statistics(self) -> MailboxStatistics:
+        heads = [lane[0].queued_at for lane in (self._control, self._work) if lane]
+        return MailboxStatistics(
+            control=len(self._control),
+            work=len(self._work),
+            work_bytes=self._work_bytes,
+            refused=self._refused,
+            oldest_queued_at=min(heads, default=None),
+        )

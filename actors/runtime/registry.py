@@ -1,0 +1,188 @@
+"""The registry of virtual actors: at most one cell a key (K1), found or made without a checkpoint in between."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+import attrs
+import trio
+
+from actors.runtime.cell import Cell, Factory, Residency
+from actors.runtime.dead_letters import DeadLetters
+from actors.runtime.errors import ActorFailed, AskTimedOut, Expired, RegistryClosed
+from actors.runtime.mailbox import Envelope, Lane, MailboxLimits, Promise, Reply
+from actors.runtime.restart import RestartPolicy
+from actors.runtime.supervisor import supervise
+
+__all__ = ["Ref", "Registry", "open_registry"]
+
+M = TypeVar("M")
+
+CONCURRENT_ACTIVATIONS_MAX = 32
+"""Replays share two cores and one disk; more at once make all of them slow (K20). Waiting ones are served in order."""
+
+
+class Ref(Generic[M]):
+    """A typed address. It names a key, not an incarnation: whoever is alive behind the key gets the message."""
+
+    __slots__ = ("_registry", "key")
+
+    def __init__(self, registry: "Registry[M]", key: str) -> None:
+        self._registry = registry
+        self.key = key
+
+    def tell(
+        self,
+        message: M,
+        *,
+        lane: Lane = Lane.WORK,
+        reply: Reply | None = None,
+        size_bytes: int = 0,
+        deadline: float = float("inf"),
+    ) -> Envelope[M]:
+        """Queue the message at once. Raises `MailboxFull`, `ActorFailed` or `RegistryClosed`; then it had no effect."""
+        envelope = Envelope(message, lane, reply, size_bytes, deadline)
+        self._registry.cell(self.key).mailbox.put_nowait(envelope)
+        return envelope
+
+    async def tell_waiting(self, message: M, *, reply: Reply | None = None) -> Envelope[M]:
+        """Queue the message, waiting for room: for the actor's own run (K5)."""
+        envelope = Envelope(message, Lane.WORK, reply)
+        await self._registry.cell(self.key).mailbox.put(envelope)
+        return envelope
+
+    async def ask(
+        self,
+        message: M,
+        *,
+        lane: Lane = Lane.WORK,
+        size_bytes: int = 0,
+        timeout_seconds: float = float("inf"),
+    ) -> Any:
+        """Queue the message and wait for its answer.
+
+        Raises what `tell` raises, what the actor answers, `Expired` when the time was up before the message was
+        taken (it will not be executed) and `AskTimedOut` when it was up afterwards (outcome unknown, K7).
+        """
+        promise = Promise()
+        deadline = trio.current_time() + timeout_seconds
+        envelope = self.tell(message, lane=lane, reply=promise, size_bytes=size_bytes, deadline=deadline)
+        with trio.move_on_at(deadline):
+            return await promise.wait()
+        if envelope.taken:
+            raise AskTimedOut("no answer in time; the outcome is unknown")
+        envelope.answered = True
+        raise Expired("the command waited past its deadline and was not executed")
+
+    def __repr__(self) -> str:
+        return f"<Ref {self.key}>"
+
+
+@attrs.frozen
+class RegistryStatistics:
+    """How many cells there are, by residency; everything else is cold and costs nothing."""
+
+    residency: dict[Residency, int]
+    dead_letters: dict[str, int]
+
+
+class Registry(Generic[M]):
+    """Which keys have a cell now. Made by `open_registry`, whose nursery owns every life."""
+
+    def __init__(
+        self,
+        factory: Factory[M],
+        nursery: trio.Nursery,
+        *,
+        policy: RestartPolicy | None = None,
+        limits: MailboxLimits | None = None,
+    ) -> None:
+        self.dead_letters = DeadLetters()
+        self._factory = factory
+        self._nursery = nursery
+        self._policy = policy or RestartPolicy()
+        self._limits = limits
+        # One count for all keys: no incarnation is ever taken for another one (K2).
+        self._incarnations = itertools.count(1)
+        self._cells: dict[str, Cell[M]] = {}
+        self._limiter = trio.CapacityLimiter(CONCURRENT_ACTIVATIONS_MAX)
+        self._emptied = trio.lowlevel.ParkingLot()
+        self._closed = False
+
+    def ref(self, key: str) -> Ref[M]:
+        """An address for the key; this alone brings nothing to life."""
+        return Ref(self, key)
+
+    def cell(self, key: str) -> Cell[M]:
+        """The cell of the key, brought to life when there is none (K1). Synchronous on purpose."""
+        cell = self._cells.get(key)
+        if cell is not None:
+            if cell.failure is not None:
+                raise ActorFailed(cell.failure.reason, cell.failure.detail)
+            return cell
+        if self._closed:
+            raise RegistryClosed("shutting down")
+        cell = Cell(key, self._factory, self.dead_letters, self._incarnations, self._limits)
+        self._cells[key] = cell
+        self._nursery.start_soon(self._keep, cell, name=f"actor {key}")
+        return cell
+
+    def peek(self, key: str) -> Cell[M] | None:
+        """The cell of the key if there is one, failed ones included; brings nothing to life."""
+        return self._cells.get(key)
+
+    def __iter__(self) -> Iterator[Cell[M]]:
+        return iter(tuple(self._cells.values()))
+
+    async def passivate(self, key: str) -> None:
+        """Have the key's incarnation leave, and return when there is none. New commands wake a new one."""
+        cell = self._cells.get(key)
+        if cell is None or self.forget_failure(key):
+            await trio.lowlevel.checkpoint()
+            return
+        cell.passivate()
+        while self._cells.get(key) is cell and cell.failure is None:
+            await self._emptied.park()
+
+    def forget_failure(self, key: str) -> bool:
+        """Let a failed key be tried again by the next command; True if it had failed."""
+        cell = self._cells.get(key)
+        if cell is None or cell.failure is None:
+            return False
+        del self._cells[key]
+        return True
+
+    async def close(self) -> None:
+        """Refuse new lives, have all leave, and return when none is left (K35)."""
+        self._closed = True
+        for cell in self:
+            cell.retire()
+        while any(cell.failure is None for cell in self):
+            await self._emptied.park()
+
+    async def _keep(self, cell: Cell[M]) -> None:
+        await supervise(cell, self._policy, self._limiter)  # type: ignore[arg-type]  # any message will do there
+        if cell.failure is None:
+            del self._cells[cell.key]
+        self._emptied.unpark_all()
+
+    def statistics(self) -> RegistryStatistics:
+        counts: dict[Residency, int] = {}
+        for cell in self._cells.values():
+            counts[cell.residency] = counts.get(cell.residency, 0) + 1
+        return RegistryStatistics(counts, self.dead_letters.statistics())
+
+    def __repr__(self) -> str:
+        return f"<Registry {len(self._cells)} cells{' closed' if self._closed else ''}>"
+
+
+@asynccontextmanager
+async def open_registry(
+    factory: Factory[M], *, policy: RestartPolicy | None = None, limits: MailboxLimits | None = None
+) -> AsyncIterator[Registry[M]]:
+    """A registry whose actors live as long as the block, and leave in peace at its end."""
+    async with trio.open_nursery() as nursery:
+        registry = Registry(factory, nursery, policy=policy, limits=limits)
+        yield registry
+        await registry.close()
