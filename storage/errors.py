@@ -1,0 +1,61 @@
+"""What can go wrong below the actors, each error named for what became of the data."""
+
+__all__ = [
+    "BadCursor",
+    "ConversationExists",
+    "ConversationNotFound",
+    "CorruptLog",
+    "LogClosed",
+    "OutcomeUnknown",
+    "StorageDegraded",
+    "StorageError",
+    "StoreLocked",
+    "UnknownFormat",
+]
+
+
+class StorageError(Exception):
+    """Base of everything that storage raises."""
+
+
+class StoreLocked(StorageError):
+    """Another process holds the data folder (K3)."""
+
+
+class UnknownFormat(StorageError):
+    """The data folder was written by a version that this one does not understand."""
+
+
+class ConversationNotFound(StorageError):
+    """No conversation has this id."""
+
+
+class ConversationExists(StorageError):
+    """There is a conversation with this id already."""
+
+
+class CorruptLog(StorageError):
+    """A bad record with valid ones after it: nothing is cut, everything before it can be read (K16)."""
+
+    def __init__(self, path: str, *, offset: int, event_id: int, why: str) -> None:
+        super().__init__(f"{path}: record {event_id} at byte {offset}: {why}")
+        self.path = path
+        self.offset = offset
+        self.event_id = event_id
+        self.why = why
+
+
+class StorageDegraded(StorageError):
+    """The write failed and was cut back: nothing of it is there, and later it may succeed (K14)."""
+
+
+class OutcomeUnknown(StorageError):
+    """The sync failed: whether the batch is there is known only after the log was read again (K15)."""
+
+
+class LogClosed(StorageError):
+    """The log takes no more events: it was closed, or a sync on it has failed."""
+
+
+class BadCursor(StorageError):
+    """A page cursor that this store never gave out."""
