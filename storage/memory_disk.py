@@ -120,7 +120,7 @@ class MemoryDisk:
         finally:
             self._locked.remove(path)
 
-    def real_path(self, path: str) -> Path | None:
+    def real_path(self, path: str) -> Path | None:  # noqa: ARG002 - the protocol's
         return None
 
     def _file(self, path: str) -> bytearray:

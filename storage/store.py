@@ -1,0 +1,182 @@
+"""The data folder as a whole: its lock (K3), its format, its conversations.
+
+format.json  lock  conversations/{id}/{events.jsonl,state.json,files/}  quarantine/  trash/
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+import trio
+
+from storage import snapshot as snapshots
+from storage.catalogue import Catalogue, Entry
+from storage.committer import Committer, Durability
+from storage.disk import Disk
+from storage.errors import ConversationExists, ConversationNotFound, UnknownFormat
+from storage.event_log import EventLog, LogView
+from storage.record import decode, encode_batch
+from storage.snapshot import Snapshot
+
+__all__ = ["Describe", "Store", "open_store"]
+
+FORMAT = 1
+CONVERSATIONS, QUARANTINE, TRASH = "conversations", "quarantine", "trash"
+HALF_MADE = ".new-"
+FIRST_RECORD_BYTES = 4096
+"""The first record of nearly every log fits into one page."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+Describe = Callable[[str, bytes], Entry | None]
+"""From a conversation's id and its first event to its entry; None when that is not a first event."""
+
+
+class Store:
+    """Made by `open_store`."""
+
+    def __init__(self, disk: Disk, committer: Committer, durability: Durability, nursery: trio.Nursery) -> None:
+        self.disk = disk
+        self.durability = durability
+        self.catalogue = Catalogue()
+        self._committer = committer
+        self._nursery = nursery
+
+    # --- conversations -------------------------------------------------------------------------------------------
+
+    def exists(self, conversation_id: str) -> bool:
+        return conversation_id in self.catalogue
+
+    async def create(self, entry: Entry, events: Sequence[bytes]) -> None:
+        """Bring a conversation into being with its first batch, durably and as a whole. Raises `ConversationExists`."""
+        if self.exists(entry.conversation_id):
+            raise ConversationExists(entry.conversation_id)
+        if not _ID.fullmatch(entry.conversation_id):
+            raise ConversationNotFound(entry.conversation_id)
+        self.catalogue.add(entry)
+        made = False
+        try:
+            await self.disk.run(partial(self._create, entry.conversation_id, events))
+            made = True
+        finally:
+            if not made:
+                self.catalogue.remove(entry.conversation_id)
+
+    def _create(self, conversation_id: str, events: Sequence[bytes]) -> None:
+        hidden = f"{CONVERSATIONS}/{HALF_MADE}{conversation_id}"
+        self.disk.make_folder(f"{hidden}/files")
+        file = self.disk.open_append(f"{hidden}/events.jsonl")
+        try:
+            file.write(b"".join(encode_batch(0, 1, events)))
+            file.sync()
+        finally:
+            file.close()
+        self.disk.sync_folder(hidden)
+        self.disk.rename(hidden, f"{CONVERSATIONS}/{conversation_id}")
+        self.disk.sync_folder(CONVERSATIONS)
+
+    async def open_log(self, conversation_id: str) -> EventLog:
+        """The log for its one writer. Raises `ConversationNotFound`, `CorruptLog`."""
+        path = self._path(conversation_id, "events.jsonl")
+        return await EventLog.open(self.disk, path, self._committer, QUARANTINE)
+
+    async def view(self, conversation_id: str) -> LogView:
+        """The log for reading only. Raises `ConversationNotFound`."""
+        return await LogView.open(self.disk, self._path(conversation_id, "events.jsonl"))
+
+    async def delete(self, conversation_id: str) -> None:
+        """Have the conversation gone, durably; its bytes are removed afterwards. Raises `ConversationNotFound`."""
+        grave = f"{TRASH}/{conversation_id}-{uuid4().hex}"
+        source = self._path(conversation_id)
+        await self.disk.run(partial(self._bury, source, grave))
+        self.catalogue.remove(conversation_id)
+        self._nursery.start_soon(self.disk.run, partial(self.disk.remove_tree, grave))
+
+    def _bury(self, source: str, grave: str) -> None:
+        self.disk.rename(source, grave)
+        self.disk.sync_folder(CONVERSATIONS)
+        self.disk.sync_folder(TRASH)
+
+    def workspace(self, conversation_id: str) -> Path | None:
+        """The real folder of the conversation's files, if this disk has real folders."""
+        return self.disk.real_path(self._path(conversation_id, "files"))
+
+    async def load_snapshot(self, conversation_id: str) -> Snapshot | None:
+        return await self.disk.run(partial(snapshots.load, self.disk, self._path(conversation_id, "state.json")))
+
+    async def save_snapshot(self, conversation_id: str, snapshot: Snapshot) -> None:
+        """Raises `OSError`; a snapshot is only a cache."""
+        path = self._path(conversation_id, "state.json")
+        await self.disk.run(partial(snapshots.save, self.disk, path, snapshot))
+
+    def _path(self, conversation_id: str, name: str = "") -> str:
+        if conversation_id not in self.catalogue:
+            raise ConversationNotFound(conversation_id)
+        return f"{CONVERSATIONS}/{conversation_id}/{name}".rstrip("/")
+
+    # --- start ---------------------------------------------------------------------------------------------------
+
+    def prepare(self, describe: Describe) -> None:
+        """Check the format, clear away what a crash left half made, and list what there is."""
+        self._check_format()
+        for folder in (CONVERSATIONS, QUARANTINE, TRASH):
+            self.disk.make_folder(folder)
+        for name in self.disk.list_folder(TRASH):
+            self.disk.remove_tree(f"{TRASH}/{name}")
+        for name in self.disk.list_folder(CONVERSATIONS):
+            if name.startswith(HALF_MADE):
+                self.disk.remove_tree(f"{CONVERSATIONS}/{name}")
+            elif _ID.fullmatch(name):
+                self.catalogue.add(self._entry(name, describe))
+
+    def _check_format(self) -> None:
+        if not self.disk.exists("format.json"):
+            self.disk.replace("format.json", orjson.dumps({"format": FORMAT}))
+            return
+        data = self.disk.read("format.json", 0, self.disk.size("format.json"))
+        if data != orjson.dumps({"format": FORMAT}):
+            raise UnknownFormat(f"the data folder has the format {data[:80]!r}; this version reads format {FORMAT}")
+
+    def _entry(self, conversation_id: str, describe: Describe) -> Entry:
+        """A conversation whose first record cannot be read is listed all the same."""
+        record = decode(self._first_line(f"{CONVERSATIONS}/{conversation_id}/events.jsonl"))
+        entry = describe(conversation_id, record.event) if record is not None else None
+        if entry is not None:
+            return entry
+        modified = self.disk.modified_at(f"{CONVERSATIONS}/{conversation_id}")
+        return Entry(conversation_id, datetime.fromtimestamp(modified, UTC).isoformat().replace("+00:00", "Z"))
+
+    def _first_line(self, path: str) -> bytes:
+        length = FIRST_RECORD_BYTES
+        try:
+            data = self.disk.read(path, 0, length)
+            while b"\n" not in data and len(data) == length:
+                length *= 8
+                data = self.disk.read(path, 0, length)
+        except OSError:
+            return b""
+        return data.partition(b"\n")[0]
+
+    def statistics(self) -> dict[str, int]:
+        return {"conversations": len(self.catalogue), **self._committer.statistics()}
+
+    def __repr__(self) -> str:
+        return f"<Store {self.disk!r} {self.durability} {len(self.catalogue)} conversations>"
+
+
+@asynccontextmanager
+async def open_store(disk: Disk, describe: Describe, durability: Durability = Durability.SYNC) -> AsyncIterator[Store]:
+    """The store, locked for this process for the block (K3). Raises `StoreLocked`, `UnknownFormat`."""
+    with disk.lock("lock"):
+        committer = Committer(disk, durability)
+        async with trio.open_nursery() as nursery:
+            store = Store(disk, committer, durability, nursery)
+            await disk.run(partial(store.prepare, describe))
+            nursery.start_soon(committer.run)
+            yield store
+            nursery.cancel_scope.cancel()
