@@ -1,0 +1,111 @@
+"""The state of a conversation: a fold over its events. Pure.
+
+`apply` is the whole meaning of the log: replaying gives the same state (K18). What is true only of this process (is
+there a run-time?) is not in here, but in `decide.Live`.
+"""
+
+from typing import Any
+
+import attrs
+import cattrs
+
+from actors.domain import events as e
+
+__all__ = ["EMPTY", "State", "Status", "apply", "dump_state", "load_state", "status_of"]
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """The seed's machine (semantics, "Status transitions")."""
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    ERROR = "ERROR"
+    ARCHIVED = "ARCHIVED"
+
+
+@attrs.frozen
+class State:
+    """`unanswered` are user messages that no run has taken; `open_actions` wait for their observation (K30)."""
+
+    next_id: int = 0
+    created_at: str = ""
+    updated_at: str = ""
+    title: str = ""
+    trigger: str | None = None
+    selected_repository: str | None = None
+    selected_branch: str | None = None
+    git_provider: str | None = None
+    agent_state: e.AgentState = e.AgentState.STOPPED
+    reason: str = ""
+    run: int | None = None
+    unanswered: tuple[int, ...] = ()
+    open_actions: tuple[int, ...] = ()
+    stream_epoch: int = 1
+    unknown_events: int = 0
+
+
+EMPTY = State()
+
+_STATUS = {
+    e.AgentState.LOADING: Status.STARTING,
+    e.AgentState.RUNNING: Status.RUNNING,
+    e.AgentState.ERROR: Status.ERROR,
+}
+
+
+def status_of(state: State) -> Status:
+    """The conversation's status follows from its agent's: changes of that are the logged transitions."""
+    return _STATUS.get(state.agent_state, Status.STOPPED)
+
+
+def apply(state: State, event: e.Event, *, answered: bool = True) -> State:
+    """The state after `event`. `answered` is the agent's word on a user message (False: nobody will answer it)."""
+    changes = _changes(state, event, answered=answered)
+    if event.cause in state.open_actions and type(event.body) not in e.PAIRED_ACTIONS:
+        changes["open_actions"] = tuple(action for action in state.open_actions if action != event.cause)
+    return attrs.evolve(state, next_id=event.id + 1, updated_at=event.timestamp, **changes)
+
+
+def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:
+    body = event.body
+    match body:
+        case e.ConversationCreated():
+            return {"created_at": event.timestamp} | {
+                name: getattr(body, name)
+                for name in ("title", "trigger", "selected_repository", "selected_branch", "git_provider")
+            }
+        case e.TitleChanged():
+            return {"title": body.title}
+        case e.MessageAction() if event.source is e.Source.USER and answered:
+            return {"unanswered": (*state.unanswered, event.id)}
+        case e.RunStarted():
+            left = tuple(message for message in state.unanswered if message not in body.messages)
+            return {"run": event.id, "unanswered": left}
+        case e.RunEnded():
+            return {"run": None}
+        case e.AgentStateChanged():
+            return {"agent_state": body.agent_state, "reason": body.reason}
+        case e.RunAction() | e.ThinkAction():
+            return {"open_actions": (*state.open_actions, event.id)}
+        case e.LogRepaired():
+            return {"stream_epoch": state.stream_epoch + 1}
+        case e.UnknownBody():
+            return {"unknown_events": state.unknown_events + 1}
+        case _:
+            return {}
+
+
+def dump_state(state: State) -> object:
+    """The state as JSON values, for the snapshot."""
+    return cattrs.unstructure(state)
+
+
+def load_state(document: object) -> State | None:
+    """The state from a snapshot, or None when it does not fit this version (K18)."""
+    try:
+        return cattrs.structure(document, State)
+    except (cattrs.BaseValidationError, KeyError, TypeError, ValueError):
+        return None

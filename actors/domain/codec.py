@@ -1,0 +1,194 @@
+"""Events <-> the bytes that lie on disk and go over the wire, and client input -> actions. Pure; one error.
+
+Key order and names are those of contract §3.1. What this version does not know becomes an `UnknownBody`: kept,
+served unchanged, never applied (K19).
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import cattrs
+import orjson
+from cattrs.gen import make_dict_structure_fn
+
+from actors.domain import events as e
+
+__all__ = ["DecodeError", "decode", "decode_client_action", "encode", "kind_of", "visible"]
+
+T = TypeVar("T")
+
+_ACTIONS: dict[type, str] = {
+    e.MessageAction: "message",
+    e.RunAction: "run",
+    e.ThinkAction: "think",
+    e.FinishAction: "finish",
+    e.ChangeAgentStateAction: "change_agent_state",
+}
+_OBSERVATIONS: dict[type, str] = {
+    e.RunObservation: "run",
+    e.ThinkObservation: "think",
+    e.ErrorObservation: "error",
+    e.AgentStateChanged: "agent_state_changed",
+    e.ConversationCreated: "greenroom.created",
+    e.TitleChanged: "greenroom.title_changed",
+    e.RunStarted: "greenroom.run_started",
+    e.RunEnded: "greenroom.run_ended",
+    e.LogRepaired: "greenroom.log_repaired",
+}
+_KINDS = {cls: ("action", name) for cls, name in _ACTIONS.items()} | {
+    cls: ("observation", name) for cls, name in _OBSERVATIONS.items()
+}
+_CLASSES = {kind: cls for cls, kind in _KINDS.items()}
+
+_HIDDEN = frozenset({("action", "null"), ("observation", "null"), ("action", "recall")})
+_HOUSE = "greenroom."
+
+
+class DecodeError(Exception):
+    """These bytes, or this client's object, are not an event; the text says why in one sentence."""
+
+
+def _strict(cls: type) -> Any:
+    def check(value: Any, _: type) -> Any:
+        # bool is an int to Python, and never to us.
+        if type(value) is not cls:
+            raise ValueError(f"expected {cls.__name__}, got {type(value).__name__}")
+        return value
+
+    return check
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+for _primitive in (str, int, bool, dict):
+    _converter.register_structure_hook(_primitive, _strict(_primitive))
+for _class in _KINDS:
+    _converter.register_structure_hook(
+        _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)
+    )
+
+
+def encode(event: e.Event) -> bytes:
+    """The one encoding of an event. Raises `DecodeError` when its text is not valid Unicode."""
+    family, kind = _KINDS[type(event.body)]
+    fields = _converter.unstructure(event.body)
+    wire: dict[str, Any] = {
+        "id": event.id,
+        "timestamp": event.timestamp,
+        "source": event.source.value,
+        "message": _display(event.body),
+    }
+    if event.cause is not None:
+        wire["cause"] = event.cause
+    wire[family] = kind
+    if family == "action":
+        wire["args"] = fields
+    else:
+        wire["content"] = fields.pop("content")
+        wire["extras"] = fields
+    if isinstance(event.body, e.RunObservation):
+        wire["success"] = event.body.metadata.exit_code == 0
+    try:
+        return orjson.dumps(wire)
+    except TypeError as failure:
+        raise DecodeError(f"cannot be written as JSON: {failure}") from failure
+
+
+def decode(payload: bytes) -> e.Event:
+    """The event in these bytes. Raises `DecodeError`, and nothing else, on bytes that are no event."""
+    wire = _load(payload)
+    try:
+        event_id, timestamp, source = wire["id"], wire["timestamp"], e.Source(wire["source"])
+    except (KeyError, ValueError) as failure:
+        raise DecodeError(f"not an event: {failure}") from failure
+    if type(event_id) is not int or type(timestamp) is not str:
+        raise DecodeError("not an event: id and timestamp must be an integer and a text")
+    return e.Event(event_id, timestamp, source, _body(wire), wire.get("cause"))
+
+
+def kind_of(payload: bytes) -> tuple[str, str]:
+    """("action" | "observation", kind) of an event's bytes."""
+    wire = _load(payload)
+    family = "action" if "action" in wire else "observation"
+    return family, str(wire.get(family))
+
+
+def visible(family: str, kind: str) -> bool:
+    """What V0 sockets show (K32): no house facts, no null events, no recall actions."""
+    return (family, kind) not in _HIDDEN and not kind.startswith(_HOUSE)
+
+
+def kind_of_body(body: e.Body) -> tuple[str, str]:
+    """As `kind_of`, for a body of a known kind."""
+    return _KINDS[type(body)]
+
+
+def decode_client_action(wire: object) -> e.MessageAction | e.ChangeAgentStateAction:
+    """What a client may do: send a message, ask for another agent state. Anything else is a forgery (D21).
+
+    Raises `DecodeError`. The client's `args.timestamp` is dropped and the alias `images_urls` accepted (contract
+    §2.5, §3.2).
+    """
+    if not isinstance(wire, Mapping):
+        raise DecodeError("an action must be a JSON object")
+    cls = _CLASSES.get(("action", str(wire.get("action"))))
+    if cls not in (e.MessageAction, e.ChangeAgentStateAction):
+        raise DecodeError("clients may send the actions `message` and `change_agent_state`")
+    args = wire.get("args", {})
+    if not isinstance(args, Mapping):
+        raise DecodeError("`args` must be a JSON object")
+    fields = {name: value for name, value in args.items() if name not in ("timestamp", "images_urls")}
+    if args.get("images_urls") is not None:
+        fields.setdefault("image_urls", args["images_urls"])
+    body: e.MessageAction | e.ChangeAgentStateAction = _structure(fields, cls)
+    return body
+
+
+def _body(wire: Mapping[str, Any]) -> e.Body:
+    family = "action" if "action" in wire else "observation"
+    kind = str(wire.get(family))
+    cls = _CLASSES.get((family, kind))
+    if cls is None:
+        return e.UnknownBody(kind)
+    if family == "action":
+        fields = wire.get("args")
+    else:
+        fields = {"content": wire.get("content"), **wire.get("extras", {})}
+    try:
+        body: e.Body = _structure(fields, cls)
+    except DecodeError:
+        return e.UnknownBody(kind)
+    return body
+
+
+def _structure(fields: object, cls: type[T]) -> T:
+    try:
+        return _converter.structure(fields, cls)
+    except (cattrs.BaseValidationError, cattrs.ForbiddenExtraKeysError, KeyError, ValueError, TypeError) as failure:
+        raise DecodeError(f"not a valid {cls.__name__}: {failure}") from failure
+
+
+def _load(payload: bytes) -> dict[str, Any]:
+    try:
+        wire = orjson.loads(payload)
+    except orjson.JSONDecodeError as failure:
+        raise DecodeError(f"not JSON: {failure}") from failure
+    if not isinstance(wire, dict):
+        raise DecodeError("not a JSON object")
+    return wire
+
+
+def _display(body: e.Body) -> str:
+    """The text that V0 clients show or ignore, but insist on (contract §3.1)."""
+    match body:
+        case e.MessageAction() | e.ErrorObservation() | e.ThinkObservation():
+            return body.content
+        case e.RunAction():
+            return f"Runs: {body.command}"
+        case e.RunObservation():
+            return f"The command ended with exit code {body.metadata.exit_code}."
+        case e.ThinkAction():
+            return f"Thinks: {body.thought}"
+        case e.FinishAction():
+            return body.final_thought
+        case _:
+            return ""
