@@ -1,0 +1,67 @@
+"""Between a conversation and the agent that answers in it.
+
+What lives here: what an agent is (`Agent`), what it may tell its conversation (`Recorder`) and how its run
+ends (`Outcome`). What must not: an agent, or an actor. An agent knows the log only by appending to it through
+a recorder, so a run cannot do anything that the conversation did not write down first.
+"""
+
+from typing import Protocol
+
+import attrs
+
+from actors.domain.events import Body, MessageAction, RunOutcome
+from actors.sandbox.port import Sandbox
+
+__all__ = ["Agent", "Outcome", "Recorder"]
+
+
+@attrs.frozen
+class Outcome:
+    """How a run ended by itself: WAITING, FINISHED or FAILED, the latter with a reason for the user to
+    read."""
+
+    kind: RunOutcome
+    reason: str = ""
+
+
+class Recorder(Protocol):
+    """What a run may tell its conversation. One recorder serves one run."""
+
+    async def record(self, *bodies: Body, cause: int | None = None) -> tuple[int, ...]:
+        """Append facts, all with the same cause, as one durable batch (K8); their ids, in order.
+
+        Raises RunOver when the run was ended meanwhile; then nothing was appended (K29).
+        """
+        ...
+
+    async def message(self, message_id: int) -> MessageAction:
+        """A user message of this conversation."""
+        ...
+
+    def leave(self, cause: int, body: Body) -> None:
+        """Say what is to be the observation of the action `cause` if the run ends before recording one (K30).
+
+        The last word counts, and none counts once the action has its observation. Does not wait: an agent
+        calls it while it is being cancelled, with the output that the killed command has left.
+        """
+        ...
+
+
+class Agent(Protocol):
+    """Somebody who answers user messages. One agent serves many runs at once and keeps nothing between
+    them."""
+
+    @property
+    def name(self) -> str: ...
+
+    def answers(self, content: str) -> bool:
+        """Whether a message starts a run; where not, it is only stored and echoed. Pure."""
+        ...
+
+    async def run(self, messages: tuple[int, ...], recorder: Recorder, sandbox: Sandbox) -> Outcome:
+        """Answer these user messages, oldest first.
+
+        Every action that is recorded gets its observation, or one is left for it (K30). When cancelled, no
+        process is left (K29). Lets RunOver pass; any other exception is a crash of this run alone.
+        """
+        ...
