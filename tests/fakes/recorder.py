@@ -18,8 +18,7 @@ class Recorded:
 
 @attrs.define
 class ListRecorder:
-    """Ids count on from the messages that it was given. `over_after` records it behaves as for a run that
-    ended."""
+    """Ids count on from the messages that it was given; after `over_after` batches the run counts as ended."""
 
     messages: list[MessageAction]
     over_after: int | None = None
