@@ -101,7 +101,7 @@ class Decision:
     live: Live = attrs.field(factory=Live)
 
 
-def decide(state: State, live: Live, command: c.Command) -> Decision:  # noqa: C901 - one flat table
+def decide(state: State, live: Live, command: c.Command) -> Decision:  # noqa: C901, PLR0911, PLR0912 - one flat table
     """Raises `Refused`."""
     match command:
         case c.AddMessage():

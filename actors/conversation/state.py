@@ -4,6 +4,7 @@
 there a run-time?) is not in here, but in `decide.Live`.
 """
 
+from enum import StrEnum
 from typing import Any
 
 import attrs
@@ -12,8 +13,6 @@ import cattrs
 from actors.domain import events as e
 
 __all__ = ["EMPTY", "State", "Status", "apply", "dump_state", "load_state", "status_of"]
-
-from enum import StrEnum
 
 
 class Status(StrEnum):
@@ -69,7 +68,7 @@ def apply(state: State, event: e.Event, *, answered: bool = True) -> State:
     return attrs.evolve(state, next_id=event.id + 1, updated_at=event.timestamp, **changes)
 
 
-def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:
+def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:  # noqa: C901, PLR0911 - one flat table
     body = event.body
     match body:
         case e.ConversationCreated():

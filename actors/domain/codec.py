@@ -13,7 +13,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from actors.domain import events as e
 
-__all__ = ["DecodeError", "decode", "decode_client_action", "encode", "kind_of", "visible"]
+__all__ = ["DecodeError", "decode", "decode_client_action", "encode", "kind_of", "kind_of_body", "visible"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,8 @@ def _strict(cls: type) -> Any:
 _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
 for _primitive in (str, int, bool, dict):
     _converter.register_structure_hook(_primitive, _strict(_primitive))
+for _enum in (e.AgentState, e.RunOutcome):
+    _converter.register_structure_hook(_enum, lambda value, cls: cls(value))
 for _class in _KINDS:
     _converter.register_structure_hook(
         _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)
@@ -139,7 +141,8 @@ def decode_client_action(wire: object) -> e.MessageAction | e.ChangeAgentStateAc
     fields = {name: value for name, value in args.items() if name not in ("timestamp", "images_urls")}
     if args.get("images_urls") is not None:
         fields.setdefault("image_urls", args["images_urls"])
-    body: e.MessageAction | e.ChangeAgentStateAction = _structure(fields, cls)
+    body = _structure(fields, cls)
+    assert isinstance(body, e.MessageAction | e.ChangeAgentStateAction)  # noqa: S101 - just checked; tells mypy
     return body
 
 
@@ -149,10 +152,7 @@ def _body(wire: Mapping[str, Any]) -> e.Body:
     cls = _CLASSES.get((family, kind))
     if cls is None:
         return e.UnknownBody(kind)
-    if family == "action":
-        fields = wire.get("args")
-    else:
-        fields = {"content": wire.get("content"), **wire.get("extras", {})}
+    fields = wire.get("args") if family == "action" else {"content": wire.get("content"), **wire.get("extras", {})}
     try:
         body: e.Body = _structure(fields, cls)
     except DecodeError:

@@ -19,6 +19,7 @@ from actors.runtime.errors import (
 from actors.runtime.mailbox import Envelope, Lane, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.registry import Ref, Registry, open_registry
 from actors.runtime.restart import GiveUp, RestartAfter, RestartPolicy, judge
+from actors.runtime.supervisor import guarded
 
 __all__ = [
     "ActorCrashed",
@@ -46,6 +47,7 @@ __all__ = [
     "Residency",
     "RestartAfter",
     "RestartPolicy",
+    "guarded",
     "judge",
     "open_registry",
 ]

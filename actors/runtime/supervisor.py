@@ -5,7 +5,8 @@ child's history, and never reaches a sibling.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 import trio
@@ -14,7 +15,7 @@ from actors.runtime.cell import CannotActivate, Cell
 from actors.runtime.errors import ActorFailed
 from actors.runtime.restart import GiveUp, RestartPolicy, judge
 
-__all__ = ["supervise"]
+__all__ = ["guarded", "supervise"]
 
 logger = structlog.get_logger(__name__)
 
@@ -46,14 +47,20 @@ async def supervise(
 
 
 async def _one_life(cell: Cell[object], limiter: trio.CapacityLimiter) -> Exception | None:
-    try:
-        await cell.live(limiter)
-    except CannotActivate as failure:
-        cell.last_failure = str(failure)
-        logger.warning("actor_cannot_activate", key=cell.key, reason=failure.reason, detail=failure.detail)
-        return failure
-    except Exception as failure:
+    failure = await guarded(partial(cell.live, limiter), "actor_crashed", key=cell.key, crashes=len(cell.crashes))
+    if failure is not None:
         cell.last_failure = repr(failure)
-        logger.exception("actor_crashed", key=cell.key, crashes=len(cell.crashes) + 1)
+    return failure
+
+
+async def guarded(work: Callable[[], Awaitable[object]], event: str, **facts: object) -> Exception | None:
+    """Do the work; what it raises is logged as `event` with the facts, and returned.
+
+    The supervisor's guard: one of the two places of the project that catch everything.
+    """
+    try:
+        await work()
+    except Exception as failure:
+        logger.exception(event, **facts)
         return failure
     return None

@@ -1,0 +1,104 @@
+"""A connection is a cursor (K31): a place in the visible log, moved forward by the live feed or by reading.
+
+While it is live, the actor offers every durable batch and the sink takes it at once. When the sink will not take
+more, the cursor leaves live mode, reads from the log at the sink's pace, and becomes live again at the head (K33).
+It never makes the actor wait.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+import attrs
+import trio
+
+from actors.domain.codec import kind_of, visible
+from storage.event_log import EventLog
+
+__all__ = ["Cursor", "Published", "Sink"]
+
+T = TypeVar("T")
+
+
+@attrs.define
+class Published(Generic[T]):
+    """The bytes of a visible event, with what transports made of them: encoded once, sent to many."""
+
+    payload: bytes
+    _encoded: T | None = None
+
+    def encoded(self, encode: Callable[[bytes], T]) -> T:
+        if self._encoded is None:
+            self._encoded = encode(self.payload)
+        return self._encoded
+
+
+class Sink(Protocol):
+    """Where a cursor's events go."""
+
+    def try_send(self, published: Published[object]) -> bool:
+        """Take the event now, or say no and take nothing."""
+
+    async def wait_writable(self) -> None:
+        """Return when `try_send` is worth another try."""
+
+    def close(self) -> None:
+        """The conversation was stopped; nothing more will come."""
+
+
+class Cursor:
+    """`position` is the id of the last event that is behind it, -1 before the first."""
+
+    def __init__(self, sink: Sink, position: int) -> None:
+        self.sink = sink
+        self.position = position
+        self.ended = False
+        self._live = False
+        self._gone = False
+        self._attention = trio.lowlevel.ParkingLot()
+
+    def offer(self, first_id: int, published: Sequence[Published[object] | None]) -> None:
+        """A durable batch; None stands for an event that sockets are not shown."""
+        if not self._live:
+            return
+        for event_id, event in enumerate(published, first_id):
+            if event is not None and not self.sink.try_send(event):
+                self._live = False
+                self._attention.unpark_all()
+                return
+            self.position = event_id
+
+    def detach(self) -> None:
+        """The actor is gone; whoever pumps must subscribe anew."""
+        self._live = False
+        self._gone = True
+        self._attention.unpark_all()
+
+    def end(self) -> None:
+        """The conversation was stopped: the sink is told, and nothing more will come."""
+        self.ended = True
+        self.detach()
+        self.sink.close()
+
+    async def pump(self, log: EventLog) -> None:
+        """Keep the sink supplied until the actor detaches. One pump a cursor."""
+        self._gone = False
+        while not self._gone:
+            await self._catch_up(log)
+            # No checkpoint between the last look at the head and this: nothing falls in between.
+            if not self._gone:
+                self._live = True
+                await self._attention.park()
+
+    async def _catch_up(self, log: EventLog) -> None:
+        while self.position + 1 < log.next_id and not self._gone:
+            for payload in await log.read(self.position + 1, log.next_id):
+                if visible(*kind_of(payload)):
+                    await self._send(Published(payload))
+                self.position += 1
+
+    async def _send(self, event: Published[object]) -> None:
+        while not self.sink.try_send(event):
+            await self.sink.wait_writable()
+
+    def __repr__(self) -> str:
+        return f"<Cursor at {self.position}{' live' if self._live else ''}>"
