@@ -68,7 +68,7 @@ def apply(state: State, event: e.Event, *, answered: bool = True) -> State:
     return attrs.evolve(state, next_id=event.id + 1, updated_at=event.timestamp, **changes)
 
 
-def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:  # noqa: C901, PLR0911 - one flat table
+def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:  # noqa: PLR0911 - one flat table
     body = event.body
     match body:
         case e.ConversationCreated():

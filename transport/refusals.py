@@ -1,0 +1,52 @@
+"""The one table from what can go wrong inside to what the outside is told. Pure.
+
+An error that is not in the table is nobody's business outside: strangers see "Internal error" and an id that the log
+explains.
+"""
+
+import attrs
+
+from actors.conversation.errors import Refused
+from actors.domain.codec import DecodeError
+from actors.runtime import ActorCrashed, ActorFailed, AskTimedOut, Expired, MailboxFull, RegistryClosed
+from storage.errors import BadCursor, ConversationNotFound, CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
+
+__all__ = ["Refusal", "refusal"]
+
+
+@attrs.frozen
+class Refusal:
+    """`status` is HTTP's; `code` is for programs; `retry_after_seconds` where trying again makes sense."""
+
+    status: int
+    code: str
+    message: str
+    retry_after_seconds: int | None = None
+
+
+_TABLE: dict[type[Exception], Refusal] = {
+    ConversationNotFound: Refusal(404, "not_found", "Conversation not found"),
+    DecodeError: Refusal(422, "bad_action", ""),
+    BadCursor: Refusal(400, "bad_cursor", ""),
+    MailboxFull: Refusal(429, "mailbox_full", "This conversation has too much waiting; try again", 1),
+    Expired: Refusal(503, "expired", "The command waited too long and was not executed", 1),
+    AskTimedOut: Refusal(504, "outcome_unknown", "No answer in time; the outcome is unknown"),
+    RegistryClosed: Refusal(503, "shutting_down", "The server is shutting down", 1),
+    StorageDegraded: Refusal(503, "storage_degraded", "The disk takes no writes at the moment; try again", 5),
+    OutcomeUnknown: Refusal(503, "outcome_unknown", "The disk failed; whether this was kept is unknown", 5),
+    LogClosed: Refusal(503, "log_closed", "The conversation is being opened anew; try again", 1),
+    CorruptLog: Refusal(409, "log_corrupt", "The conversation's log is damaged; an operator must look at it"),
+    ActorCrashed: Refusal(500, "crashed", "The command failed and had no effect"),
+}
+
+
+def refusal(error: Exception) -> Refusal | None:
+    """What to tell of this error, or None when nothing of it may be told."""
+    if isinstance(error, Refused):
+        return Refusal(409, error.code, error.message)
+    if isinstance(error, ActorFailed):
+        return Refusal(409, error.reason, f"The conversation is in error: {error.reason}")
+    found = _TABLE.get(type(error))
+    if found is None or found.message:
+        return found
+    return attrs.evolve(found, message=str(error))
