@@ -1,0 +1,42 @@
+"""The named limits of the wire, each with its reason. Data only; whoever needs a limit takes the whole object."""
+
+import attrs
+
+__all__ = ["Options"]
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """Limits and intervals of one Socket.IO server. Seconds and bytes, as the names say."""
+
+    # The protocol's own defaults; a client closes by itself when no ping came for interval + timeout (C1).
+    ping_interval_seconds: float = 25.0
+    ping_timeout_seconds: float = 20.0
+    # One message, one polling body, and all attachments of one event together (A11, B7, E17).
+    max_payload_bytes: int = 1_000_000
+    # How long a client may stay without having joined any namespace (E2).
+    connect_timeout_seconds: float = 45.0
+    # From the opening of the second transport to its `5` (D10).
+    upgrade_timeout_seconds: float = 10.0
+    # Above the high mark a live event is refused and the reader falls back to its cursor (K33); below the low mark
+    # it may go on. 256 KiB is several hundred events, and small beside what 10,000 connections may cost together.
+    outbox_high_bytes: int = 256 * 1024
+    outbox_low_bytes: int = 64 * 1024
+    # What must not be dropped (acks, status) is queued up to here; then the reader is slow beyond help.
+    outbox_hard_bytes: int = 8 * 1024 * 1024
+    # No byte taken for this long ends the connection (K33).
+    write_timeout_seconds: float = 20.0
+    # How long a close may take: flushing, the close frame, and the peer's own.
+    close_timeout_seconds: float = 2.0
+    # How long a polling session that we closed waits for the GET that fetches its last packets.
+    farewell_seconds: float = 10.0
+    # python-socketio's clients drop the connection at more packets in one answer (A17).
+    packets_per_poll_max: int = 16
+    # E17: the reference's limit since parser 4.2.5.
+    attachments_max: int = 10
+    # One process, one descriptor a session; beyond this a handshake is answered 503.
+    sessions_max: int = 20_000
+    # `/socket.io/` prefixes everything of ours (A28).
+    path: str = "/socket.io/"
+    # Body of a `44` for a namespace without a handler (E8); V0 answers a bare string instead.
+    unknown_namespace_body: object = attrs.field(factory=lambda: {"message": "Invalid namespace"})

@@ -1,0 +1,54 @@
+"""The connection's guard: the place where a crash inside one connection stops being anybody else's problem.
+
+What lives here: one context manager. It is one of the two `except Exception` of the project; everything that runs
+on behalf of a single client (the accept loop's tasks, a namespace handler, a connection's own tasks) runs inside
+it. What must not live here: decisions about what the client is told, which differ by place.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+import structlog
+
+__all__ = ["Outcome", "connection_guard"]
+
+log = structlog.get_logger(__name__)
+
+
+@attrs.define
+class Outcome:
+    """What became of the guarded block: `error_id` is set when it crashed, and the log line carries the same id."""
+
+    error_id: str | None = None
+
+    @property
+    def crashed(self) -> bool:
+        return self.error_id is not None
+
+
+@contextmanager
+def connection_guard(event: str, **facts: object) -> Iterator[Outcome]:
+    """Run a block for one client; a crash is logged as `event` with an error id and goes no further.
+
+    Cancellation passes through. A group that mixes cancellation with errors is taken apart: the errors are logged
+    and the rest goes on its way, since an `ExceptionGroup` would slip past a narrower clause.
+    """
+    outcome = Outcome()
+    try:
+        yield outcome
+    except Exception:
+        outcome.error_id = _log_crash(event, facts)
+    except BaseExceptionGroup as group:
+        errors, rest = group.split(Exception)
+        if errors is not None:
+            outcome.error_id = _log_crash(event, facts)
+        if rest is not None:
+            raise rest from None
+
+
+def _log_crash(event: str, facts: dict[str, object]) -> str:
+    error_id = secrets.token_hex(4)
+    log.exception(event, error_id=error_id, **facts)
+    return error_id
