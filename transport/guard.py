@@ -38,7 +38,7 @@ def connection_guard(event: str, **facts: object) -> Iterator[Outcome]:
     outcome = Outcome()
     try:
         yield outcome
-    except Exception:
+    except Exception:  # noqa: BLE001 - the connection's guard, one of the two of the project
         outcome.error_id = _log_crash(event, facts)
     except BaseExceptionGroup as group:
         errors, rest = group.split(Exception)
@@ -50,5 +50,5 @@ def connection_guard(event: str, **facts: object) -> Iterator[Outcome]:
 
 def _log_crash(event: str, facts: dict[str, object]) -> str:
     error_id = secrets.token_hex(4)
-    log.exception(event, error_id=error_id, **facts)
+    log.exception(event, error_id=error_id, **facts)  # noqa: LOG004 - called from the handlers above
     return error_id

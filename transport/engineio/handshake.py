@@ -75,9 +75,7 @@ def parse_query(raw: bytes) -> Query | None:
     return Query({key: values[-1] for key, values in every.items()}, every)
 
 
-def check(
-    method: str, query: Query | None, known: Mapping[str, Transport], *, websocket: bool
-) -> Ask | Refusal:
+def check(method: str, query: Query | None, known: Mapping[str, Transport], *, websocket: bool) -> Ask | Refusal:
     """Decide about a request. `known` maps living sids to their transport, `websocket` says it is an upgrade."""
     if query is None:
         return Refusal(Problem.BAD_REQUEST)

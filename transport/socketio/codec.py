@@ -71,7 +71,7 @@ class Decoder:
     """Turns the messages of one connection into packets.
 
     `feed` returns None while attachments are awaited. Raises PacketError for whatever is not a packet in its place
-    (E10, E14, E16–E19); the connection must then be closed.
+    (E10, E14, E16 to E19); the connection must then be closed.
     """
 
     attachments_max: int
@@ -206,7 +206,7 @@ def _reconstruct(data: Any, attachments: Sequence[bytes]) -> Any:
         items = container.items() if isinstance(container, dict) else enumerate(container)
         for key, value in list(items):
             if isinstance(value, dict) and value.get("_placeholder") is True:
-                container[key] = _attachment(value, attachments)  # type: ignore[index]  # key fits its own container
+                container[key] = _attachment(value, attachments)  # type: ignore[index,call-overload]  # key fits its own container
             elif isinstance(value, dict | list):
                 pending.append(value)
     return root[0]

@@ -1,0 +1,145 @@
+"""The composition root: the only place where rooms are wired together."""
+
+import os
+import resource
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, cast
+
+import structlog
+import trio
+
+from actors.agent.understudy import Understudy
+from actors.conversation.service import describe, open_conversations
+from actors.sandbox.choose import choose
+from actors.sandbox.port import SandboxKind
+from storage.committer import Durability
+from storage.disk import Disk
+from storage.local_disk import LocalDisk
+from storage.memory_disk import MemoryDisk
+from storage.store import open_store
+from transport import logs
+from transport.config import Config
+from transport.engineio.endpoint import Endpoint, Upgrade
+from transport.engineio.options import Options
+from transport.gateway import Gateway
+from transport.http.app import make_app
+from transport.listener import serve
+from transport.origins import OriginPolicy
+from transport.socketio.server import Server
+
+__all__ = ["run"]
+
+logger = structlog.get_logger(__name__)
+
+V0_PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+"""V0 announces this (contract §2.1)."""
+
+SOCKET_IO_PATH = "/socket.io/"
+
+ASGIApp = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `OSError` when the port is taken, `StorageError` for a bad data folder."""
+    logs.configure(config.log_level, as_json=config.log_json)
+    _raise_descriptor_limit()
+    trio.run(_main, config)
+
+
+async def _main(config: Config) -> None:
+    listeners = await trio.open_tcp_listeners(config.port, host=config.host)
+    disk: Disk = LocalDisk(config.data) if config.file_store == "local" else MemoryDisk()
+    maker = await choose(
+        SandboxKind(config.sandbox), hidden_paths=(config.data,), timeout_seconds=config.sandbox_timeout_seconds
+    )
+    async with (
+        open_store(disk, describe, Durability(config.durability)) as store,
+        open_conversations(store, Understudy(), maker.make) as conversations,
+    ):
+        gateway = Gateway(conversations)
+        options = Options(max_payload_bytes=V0_PAYLOAD_BYTES_MAX, unknown_namespace_body="Unable to connect")
+        endpoint = Server({"/": gateway}, options).endpoint
+        policy = OriginPolicy(
+            on_loopback=_is_loopback(config.host),
+            permitted_origins=config.permitted_cors_origins,
+            permitted_hosts=config.permitted_hosts,
+        )
+        stopping = trio.Event()
+        rest = make_app(
+            conversations, policy, lambda: {"ready": not stopping.is_set(), "durability": config.durability}
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(endpoint.run)
+            nursery.start_soon(_watch_signals, stopping, endpoint)
+            _tell_ready(config, listeners, maker.warning)
+            await serve(listeners, _root(cast("ASGIApp", rest), endpoint, policy), _upgrader(endpoint, policy), stopping)
+            nursery.cancel_scope.cancel()
+    logger.info("stopped")
+
+
+def _root(rest: ASGIApp, endpoint: Endpoint, policy: OriginPolicy) -> ASGIApp:
+    async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH):
+            headers = dict(scope["headers"])
+            if _objection(policy, headers) is None:
+                await endpoint.polling(scope, receive, send)
+                return
+        await rest(scope, receive, send)
+
+    return app
+
+
+def _objection(policy: OriginPolicy, headers: dict[bytes, bytes]) -> str | None:
+    origin = headers.get(b"origin")
+    host = headers.get(b"host", b"").decode("latin-1")
+    return policy.objection(host, origin.decode("latin-1") if origin is not None else None)
+
+
+def _upgrader(endpoint: Endpoint, policy: OriginPolicy) -> Callable[[trio.SocketStream, Upgrade], Awaitable[None]]:
+    async def upgrade(stream: trio.SocketStream, asked: Upgrade) -> None:
+        headers = {name.encode("latin-1"): value.encode("latin-1") for name, value in asked.headers}
+        if not asked.target.startswith(SOCKET_IO_PATH):
+            await _refuse(stream, b"404 Not Found")
+        elif _objection(policy, headers) is not None:
+            await _refuse(stream, b"403 Forbidden")
+        else:
+            await endpoint.websocket(stream, asked)
+
+    return upgrade
+
+
+async def _refuse(stream: trio.SocketStream, status: bytes) -> None:
+    with trio.move_on_after(2):
+        await stream.send_all(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+
+async def _watch_signals(stopping: trio.Event, endpoint: Endpoint) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if stopping.is_set():
+                # A second signal: whoever asks twice does not want to wait (K35); nothing acknowledged depends on it.
+                os._exit(1)
+            logger.info("stopping", signal=signal.Signals(number).name)
+            stopping.set()
+            endpoint.close_all()
+
+
+def _tell_ready(config: Config, listeners: list[trio.SocketListener], warning: str) -> None:
+    host, port = listeners[0].socket.getsockname()[:2]
+    url = f"http://{host}:{port}"
+    logger.info("listening", url=url, data=str(config.data), durability=config.durability)
+    lines = [f"Greenroom is ready on {url}", f"Talk to it: greenroom chat --url {url}", "Stop it: Ctrl-C"]
+    if warning:
+        lines.append(f"Warning: {warning}")
+    print("\n".join(lines), flush=True)  # noqa: T201 - for the person who typed the command
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,122 @@
+"""Configuration: flags over environment over TOML over defaults, validated once. Pure; names are contract §6's."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+__all__ = ["Config", "ConfigError", "load"]
+
+
+class ConfigError(Exception):
+    """A value that cannot be used; the text names it, its source and what is wanted."""
+
+
+@attrs.frozen
+class Config:
+    """`data` is V0's file_store_path."""
+
+    host: str = "127.0.0.1"
+    port: int = 3000
+    data: Path = Path("~/.greenroom")
+    file_store: str = "local"
+    durability: str = "sync"
+    sandbox: str = "auto"
+    sandbox_timeout_seconds: float = 120.0
+    permitted_cors_origins: tuple[str, ...] = ()
+    permitted_hosts: tuple[str, ...] = ()
+    log_level: str = "info"
+    log_json: bool = False
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise ValueError("must lie between 0 and 65535")
+    return port
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError("must be a number of seconds above 0")
+    return number
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    lowered = text.lower()
+    if lowered not in ("true", "1", "false", "0"):
+        raise ValueError("must be true or false")
+    return lowered in ("true", "1")
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+
+
+@attrs.frozen
+class _Setting:
+    field: str
+    parse: Callable[[str], Any]
+    environment: tuple[str, ...]
+    toml: tuple[str, str] | None = None
+
+
+_SETTINGS = (
+    _Setting("host", str, ("HOST_ADDRESS",), ("core", "host")),
+    _Setting("port", _port, ("port", "PORT"), ("core", "port")),
+    _Setting("data", Path, ("FILE_STORE_PATH",), ("core", "file_store_path")),
+    _Setting("file_store", _choice("local", "memory"), ("FILE_STORE",), ("core", "file_store")),
+    _Setting("durability", _choice("sync", "async"), ("GREENROOM_DURABILITY",), ("core", "durability")),
+    _Setting("sandbox", _choice("auto", "bubblewrap", "local"), ("GREENROOM_SANDBOX",), ("sandbox", "kind")),
+    _Setting("sandbox_timeout_seconds", _positive, ("SANDBOX_TIMEOUT",), ("sandbox", "timeout")),
+    _Setting("permitted_cors_origins", _list, ("PERMITTED_CORS_ORIGINS",)),
+    _Setting("permitted_hosts", _list, ("GREENROOM_PERMITTED_HOSTS",), ("core", "permitted_hosts")),
+    _Setting("log_level", _choice("debug", "info", "warning", "error"), ("LOG_LEVEL",)),
+    _Setting("log_json", _flag, ("LOG_JSON",)),
+)
+
+
+def load(flags: Mapping[str, str | None], environment: Mapping[str, str], toml: Mapping[str, Any], path: str) -> Config:
+    """The configuration; `toml` is the parsed file `path`. Empty values count as absent. Raises `ConfigError`."""
+    values: dict[str, Any] = {}
+    for setting in _SETTINGS:
+        found = _find(setting, flags, environment, toml, path)
+        if found is not None:
+            text, source = found
+            try:
+                values[setting.field] = setting.parse(text)
+            except ValueError as failure:
+                raise ConfigError(f"{source}: {text!r} cannot be used: {failure}") from failure
+    config = Config(**values)
+    return attrs.evolve(config, data=config.data.expanduser())
+
+
+def _find(
+    setting: _Setting,
+    flags: Mapping[str, str | None],
+    environment: Mapping[str, str],
+    toml: Mapping[str, Any],
+    path: str,
+) -> tuple[str, str] | None:
+    if flags.get(setting.field):
+        return str(flags[setting.field]), f"flag --{setting.field}"
+    for name in setting.environment:
+        if environment.get(name):
+            return environment[name], f"environment {name}"
+    if setting.toml is not None:
+        section, name = setting.toml
+        value = toml.get(section, {}).get(name)
+        if value not in (None, ""):
+            return str(value), f"file {path} [{section}] {name}"
+    return None

@@ -1,0 +1,204 @@
+"""One Engine.IO session performed: effects of the state machine, an outbox, and whichever transport it has.
+
+What must not live here: which packet is legal (`session`), HTTP (`polling`), namespaces (`transport.socketio`).
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import trio
+
+from transport.engineio import session as machine
+from transport.engineio.codec import NOOP, Encoded, Frame
+from transport.engineio.options import Options
+from transport.engineio.session import Effects, Reason, Transport
+from transport.engineio.websocket import WebSocket
+from transport.errors import ConnectionClosed
+from transport.guard import connection_guard
+
+__all__ = ["Connection", "Peer"]
+
+
+@attrs.frozen
+class Peer:
+    """Who asked: the query and headers of the first request (E28), and the address it came from."""
+
+    query: Mapping[str, str]
+    query_all: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str]
+    remote: str
+
+
+class Connection:
+    """`deliver` gets each message, `ended` the reason, once. All methods but `wait_…` and `live` are synchronous."""
+
+    def __init__(self, sid: str, peer: Peer, options: Options, transport: Transport) -> None:
+        self.sid = sid
+        self.peer = peer
+        self.options = options
+        self.session = machine.Session(
+            options.ping_interval_seconds,
+            options.ping_timeout_seconds,
+            options.upgrade_timeout_seconds,
+            transport,
+            trio.current_time(),
+        )
+        self.deliver: Callable[[str | bytes], None] = lambda _: None
+        self.ended: Callable[[Reason], None] = lambda _: None
+        self.upgraded: Callable[[], None] = lambda: None
+        self.extra_deadline = float("inf")
+        self.on_deadline: Callable[[], None] = lambda: None
+        self.websocket: WebSocket | None = None
+        self.probe: WebSocket | None = None
+        self.polling = False
+        self.posting = False
+        self._release: Encoded | None = None
+        self._frames: deque[Frame] = deque()
+        self._frames_bytes = 0
+        self._changed = trio.lowlevel.ParkingLot()
+        self._nursery: trio.Nursery | None = None
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        return self.session.closed is not None
+
+    @property
+    def outbox_bytes(self) -> int:
+        return self._frames_bytes if self.websocket is None else self.websocket.buffered_bytes
+
+    def try_send(self, packet: Encoded) -> bool:
+        """Take the packet now, or say no and take nothing: the reader is behind (K33)."""
+        if self.closed or self.outbox_bytes > self.options.outbox_high_bytes:
+            return False
+        self._put(packet)
+        return True
+
+    def send(self, packet: Encoded) -> None:
+        """Take the packet in any case; beyond the hard limit the reader is slow beyond help and is closed."""
+        if self.closed:
+            return
+        if self.outbox_bytes + packet.size > self.options.outbox_hard_bytes:
+            self.close(Reason.TRANSPORT_ERROR)
+            return
+        self._put(packet)
+
+    def _put(self, packet: Encoded) -> None:
+        if self.websocket is not None:
+            self.websocket.write(packet.websocket_frame)
+            return
+        self._frames.extend(packet.frames)
+        self._frames_bytes += packet.size
+        self._changed.unpark_all()
+
+    async def wait_writable(self) -> None:
+        """Return when the outbox is below its low mark. Raises `ConnectionClosed`."""
+        await trio.lowlevel.checkpoint()
+        while not self.closed and self.outbox_bytes > self.options.outbox_low_bytes:
+            if self.websocket is not None:
+                await self.websocket.wait_below(self.options.outbox_low_bytes)
+            else:
+                await self._changed.park()
+        if self.closed:
+            raise ConnectionClosed("the connection is over")
+
+    # --- polling -------------------------------------------------------------------------------------------------
+
+    async def wait_frames(self) -> list[Frame]:
+        """What a GET is answered with: at least one packet, at most as many as clients take (A17); [] when closed."""
+        while not self._frames and self._release is None and not self.closed and not self._polls_are_released():
+            await self._changed.park()
+        if self._frames:
+            return self._take_frames()
+        release, self._release = self._release, None
+        if release is None and self._polls_are_released():
+            release = NOOP
+        return list(release.frames) if release is not None else []
+
+    def _polls_are_released(self) -> bool:
+        return self.session.releases_polls
+
+    def _take_frames(self) -> list[Frame]:
+        count = min(len(self._frames), self.options.packets_per_poll_max)
+        taken = [self._frames.popleft() for _ in range(count)]
+        self._frames_bytes -= sum(len(frame.data) for frame in taken)
+        self._changed.unpark_all()
+        return taken
+
+    # --- the state machine ---------------------------------------------------------------------------------------
+
+    def perform(self, effects: Effects) -> None:  # noqa: C901 - one flat table
+        """Do what the state machine says, in order."""
+        for effect in effects:
+            match effect:
+                case machine.Deliver(data):
+                    self.deliver(data)
+                case machine.Send(packet):
+                    self._put(packet)
+                case machine.SendProbe(packet):
+                    if self.probe is not None:
+                        self.probe.write(packet.websocket_frame)
+                case machine.ReleasePoll(packet):
+                    self._release = packet if self.polling else None
+                    self._changed.unpark_all()
+                case machine.Upgraded():
+                    self._become_websocket()
+                case machine.CloseProbe():
+                    if self.probe is not None:
+                        self.probe.close()
+                        self.probe = None
+                case machine.Close(reason):
+                    self._end(reason)
+
+    def _become_websocket(self) -> None:
+        self.websocket, self.probe = self.probe, None
+        assert self.websocket is not None  # noqa: S101 - only a probe can become it
+        waiting, self._frames, self._frames_bytes = self._frames, deque(), 0
+        for frame in waiting:
+            self.websocket.write(frame.websocket)
+        self.upgraded()
+        self._changed.unpark_all()
+
+    def close(self, reason: Reason) -> None:
+        """End the session; the first reason counts."""
+        self.perform(self.session.close(reason))
+
+    def _end(self, reason: Reason) -> None:
+        if self.websocket is not None:
+            self.websocket.close()
+        self._changed.unpark_all()
+        self.ended(reason)
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def live(self) -> None:
+        """Keep time, and own the tasks of this connection, until it is closed."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            while not self.closed:
+                await trio.sleep_until(min(self.session.deadline, self.extra_deadline))
+                now = trio.current_time()
+                if now >= self.session.deadline:
+                    self.perform(self.session.tick(now))
+                if now >= self.extra_deadline:
+                    self.on_deadline()
+            nursery.cancel_scope.cancel()
+
+    def start_soon(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """A task that dies with the connection; its crash ends the connection and nothing else."""
+        if self._nursery is not None and not self.closed:
+            self._nursery.start_soon(self._guarded, work, *args)
+
+    async def _guarded(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        with connection_guard("connection_task_crashed", connection=self.sid) as outcome:
+            await work(*args)
+        if outcome.crashed:
+            self.close(Reason.FORCED_SERVER_CLOSE)
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.session.transport.value} {self.session.closed or 'open'} out={self.outbox_bytes}>"

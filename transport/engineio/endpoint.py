@@ -1,0 +1,280 @@
+"""Where Engine.IO sessions begin and are found again: WebSocket upgrades and the ASGI polling app.
+
+What must not live here: legality (`handshake`, `session`), namespaces. The endpoint owns the sessions' tasks.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from transport.engineio import handshake
+from transport.engineio.codec import decode_binary, decode_text, encode_open, encode_payload, iter_payload
+from transport.engineio.connection import Connection, Peer
+from transport.engineio.options import Options
+from transport.engineio.session import Effects, Reason, Transport
+from transport.engineio.websocket import WebSocket
+from transport.errors import ClientFault, NetworkFault, PacketError
+from transport.guard import connection_guard
+
+__all__ = ["Endpoint", "Upgrade"]
+
+logger = structlog.get_logger(__name__)
+
+ASGIScope = MutableMapping[str, Any]
+ASGIReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+ASGISend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_DEADLINE_SECONDS = 30.0
+"""4 MiB at 1 Mbit/s take 34 s; a client slower than that reconnects rather than trickles."""
+
+TEXT = b"text/plain; charset=UTF-8"
+
+
+@attrs.frozen
+class Upgrade:
+    """A WebSocket upgrade request that the HTTP side has parsed; `trailing` are the bytes that came behind it."""
+
+    target: str
+    headers: list[tuple[str, str]]
+    trailing: bytes
+    remote: str
+
+
+class Endpoint:
+    """`opened` is called with each new connection, before anything is received on it."""
+
+    def __init__(self, options: Options, opened: Callable[[Connection], None]) -> None:
+        self._options = options
+        self._opened = opened
+        self._connections: dict[str, Connection] = {}
+        self._transports: dict[str, Transport] = {}
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Own the sessions until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            await trio.sleep_forever()
+
+    def close_all(self) -> None:
+        """End every session without a DISCONNECT, so that clients come back (K35, E35)."""
+        for connection in tuple(self._connections.values()):
+            connection.close(Reason.SHUTTING_DOWN)
+
+    def _open(self, peer: Peer, transport: Transport) -> Connection:
+        connection = Connection(secrets.token_urlsafe(15), peer, self._options, transport)
+        self._connections[connection.sid] = connection
+        self._transports[connection.sid] = transport
+        connection.upgraded = lambda: self._transports.update({connection.sid: Transport.WEBSOCKET})
+        self._opened(connection)
+        if transport is Transport.POLLING:
+            connection.send(self._open_packet(connection, ["websocket"]))
+        assert self._nursery is not None  # noqa: S101 - `run` comes first
+        self._nursery.start_soon(self._keep, connection)
+        return connection
+
+    def _open_packet(self, connection: Connection, upgrades: list[str]) -> Any:
+        options = self._options
+        return encode_open(
+            {
+                "sid": connection.sid,
+                "upgrades": upgrades,
+                "pingInterval": round(options.ping_interval_seconds * 1000),
+                "pingTimeout": round(options.ping_timeout_seconds * 1000),
+                "maxPayload": options.max_payload_bytes,
+            }
+        )
+
+    async def _keep(self, connection: Connection) -> None:
+        with connection_guard("session_crashed", connection=connection.sid):
+            await connection.live()
+        connection.close(Reason.FORCED_SERVER_CLOSE)
+        if connection.websocket is None:
+            # The last packets wait for the GET that fetches them.
+            with trio.move_on_after(self._options.farewell_seconds if connection.polling else 0):
+                await trio.sleep_forever()
+        self._connections.pop(connection.sid, None)
+        self._transports.pop(connection.sid, None)
+
+    # --- WebSocket -----------------------------------------------------------------------------------------------
+
+    async def websocket(self, stream: trio.SocketStream, upgrade: Upgrade) -> None:
+        """Serve one upgrade request to its end; the caller closes the stream."""
+        query = handshake.parse_query(upgrade.target.partition("?")[2].encode("latin-1"))
+        asked = handshake.check("GET", query, self._transports, websocket=True)
+        if isinstance(asked, handshake.Refusal) or query is None:
+            await _refuse_upgrade(stream, asked)
+            return
+        options = self._options
+        websocket = WebSocket(stream, options.max_payload_bytes, options.write_timeout_seconds)
+        if not websocket.accept(upgrade.target, upgrade.headers, upgrade.trailing):
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, websocket, nursery.cancel_scope)
+            if asked.sid is None:
+                await self._serve_new(websocket, Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote))
+            else:
+                await self._serve_probe(websocket, self._connections[asked.sid])
+            await self._say_goodbye(websocket)
+            nursery.cancel_scope.cancel()
+
+    async def _write(self, websocket: WebSocket, scope: trio.CancelScope) -> None:
+        try:
+            await websocket.run_writer()
+        except NetworkFault as failure:
+            logger.info("slow_reader_closed", error=str(failure))
+            websocket.closing = True
+            scope.cancel()
+
+    async def _say_goodbye(self, websocket: WebSocket) -> None:
+        websocket.close()
+        with trio.move_on_after(self._options.close_timeout_seconds):
+            await websocket.wait_flushed()
+
+    async def _serve_new(self, websocket: WebSocket, peer: Peer) -> None:
+        connection = self._open(peer, Transport.WEBSOCKET)
+        connection.websocket = websocket
+        connection.send(self._open_packet(connection, []))
+        await self._receive(connection, websocket, connection.session.received)
+
+    async def _serve_probe(self, websocket: WebSocket, connection: Connection) -> None:
+        if not connection.session.probe_opened(trio.current_time()):
+            return
+        connection.probe = websocket
+        await self._receive(connection, websocket, connection.session.probe_received)
+
+    async def _receive(
+        self, connection: Connection, websocket: WebSocket, received: Callable[[Any, float], Effects]
+    ) -> None:
+        reason = Reason.TRANSPORT_CLOSE
+        try:
+            while not connection.closed and not websocket.closing:
+                for message in await websocket.receive():
+                    packet = decode_text(message) if isinstance(message, str) else decode_binary(message)
+                    is_main = connection.websocket is websocket
+                    handle = connection.session.received if is_main else received
+                    connection.perform(handle(packet, trio.current_time()))
+        except PacketError:
+            reason = Reason.PARSE_ERROR
+        except NetworkFault:
+            reason = Reason.TRANSPORT_CLOSE
+        finally:
+            if connection.websocket is websocket:
+                connection.close(reason)
+            elif connection.probe is websocket:
+                connection.probe = None
+                connection.perform(connection.session.probe_closed())
+
+    # --- polling -------------------------------------------------------------------------------------------------
+
+    async def polling(self, scope: ASGIScope, receive: ASGIReceive, send: ASGISend) -> None:
+        """The ASGI app below the Socket.IO path."""
+        query = handshake.parse_query(scope["query_string"])
+        asked = handshake.check(scope["method"], query, self._transports, websocket=False)
+        if isinstance(asked, handshake.Refusal) or query is None:
+            body = asked.body if isinstance(asked, handshake.Refusal) else b""
+            await _answer(send, 400, body, b"application/json")
+        elif asked.sid is None:
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            peer = Peer(query.last, query.all, headers, (scope.get("client") or ("",))[0])
+            await self._get(self._open(peer, Transport.POLLING), receive, send)
+        elif scope["method"] == "GET":
+            await self._get(self._connections[asked.sid], receive, send)
+        else:
+            await self._post(self._connections[asked.sid], receive, send)
+
+    async def _get(self, connection: Connection, receive: ASGIReceive, send: ASGISend) -> None:
+        if connection.polling:
+            connection.close(Reason.TRANSPORT_ERROR)  # A8
+            await _answer(send, 400, b"", TEXT)
+            return
+        connection.polling = True
+        try:
+            frames = await self._wait_frames(connection, receive)
+        finally:
+            connection.polling = False
+        await _answer(send, 200, encode_payload(frames) if frames else b"1", TEXT)
+
+    async def _wait_frames(self, connection: Connection, receive: ASGIReceive) -> list[Any]:
+        frames: list[Any] = []
+
+        async def watch(scope: trio.CancelScope) -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            connection.close(Reason.TRANSPORT_ERROR)  # A10
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch, nursery.cancel_scope)
+            frames = await connection.wait_frames()
+            nursery.cancel_scope.cancel()
+        return frames
+
+    async def _post(self, connection: Connection, receive: ASGIReceive, send: ASGISend) -> None:
+        if connection.posting:
+            connection.close(Reason.TRANSPORT_ERROR)  # A9
+            await _answer(send, 400, b"", TEXT)
+            return
+        connection.posting = True
+        try:
+            body = await self._body(connection, receive)
+        finally:
+            connection.posting = False
+        if body is None:
+            await _answer(send, 413, b"", TEXT)  # A11: the session lives
+            return
+        try:
+            for packet in iter_payload(body):
+                connection.perform(connection.session.received(packet, trio.current_time()))
+        except ClientFault:
+            connection.close(Reason.PARSE_ERROR)
+            await _answer(send, 400, b"", TEXT)  # A13
+            return
+        await _answer(send, 200, b"ok", b"text/html")
+
+    async def _body(self, connection: Connection, receive: ASGIReceive) -> bytes | None:
+        parts: list[bytes] = []
+        total, more = 0, True
+        with trio.move_on_after(BODY_DEADLINE_SECONDS) as scope:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    connection.close(Reason.TRANSPORT_ERROR)  # A10
+                    return b""
+                parts.append(message.get("body", b""))
+                total += len(parts[-1])
+                if total > self._options.max_payload_bytes:
+                    return None
+                more = message.get("more_body", False)
+        return None if scope.cancelled_caught else b"".join(parts)
+
+    def statistics(self) -> dict[str, int]:
+        return {"sessions": len(self._connections)}
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {len(self._connections)} sessions>"
+
+
+async def _refuse_upgrade(stream: trio.SocketStream, asked: object) -> None:
+    """B1: 400 with the words, before any 101."""
+    words = asked.words.encode() if isinstance(asked, handshake.Refusal) else b"Bad request"
+    head = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    with trio.move_on_after(2):
+        await stream.send_all(head % len(words) + words)
+
+
+async def _answer(send: ASGISend, status: int, body: bytes, content_type: bytes) -> None:
+    """Shielded, since a cancelled answer breaks keep-alive for the next request; our stream bounds its writes."""
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    with trio.CancelScope(shield=True):
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,140 @@
+"""One WebSocket on a trio stream, without tasks of its own: websockets' sans-IO protocol, and an outbox.
+
+Writing tries the kernel at once and keeps what it refuses; the writer is woken only then. What must not live here:
+Engine.IO's sessions. There is no deflate (B4), messages are bounded in bytes (B7), and no write waits for ever.
+"""
+
+import os
+from collections.abc import Iterator
+
+import trio
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from transport.errors import ConnectionClosed, PacketError, WriteTimeout
+
+__all__ = ["WebSocket"]
+
+RECEIVE_BYTES = 65_536
+
+
+class WebSocket:
+    """The server's end. `write` is synchronous; `run_writer` must be alive for what the kernel did not take."""
+
+    def __init__(self, stream: trio.SocketStream, max_message_bytes: int, write_timeout_seconds: float) -> None:
+        self._stream = stream
+        self._fd = stream.socket.fileno()
+        self._protocol = ServerProtocol(max_size=max_message_bytes)
+        self._write_timeout_seconds = write_timeout_seconds
+        self._buffer = bytearray()
+        self._work = trio.lowlevel.ParkingLot()
+        self._parts: list[bytes] = []
+        self._is_text = True
+        self.closing = False
+
+    def accept(self, target: str, headers: list[tuple[str, str]], trailing: bytes) -> bool:
+        """Answer the upgrade request that somebody else has parsed; False when it was refused."""
+        request = Request(target, Headers(headers))
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        self._flush_protocol()
+        if trailing:
+            self._protocol.receive_data(trailing)
+        return self._protocol.state is OPEN
+
+    @property
+    def buffered_bytes(self) -> int:
+        return len(self._buffer)
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the kernel, or keep what it does not take now."""
+        if self.closing:
+            return
+        if not self._buffer:
+            data = data[self._push(data) :]
+        if data:
+            self._buffer += data
+            self._work.unpark_all()
+
+    def _push(self, data: bytes | bytearray) -> int:
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.closing = True
+            return len(data)
+
+    async def run_writer(self) -> None:
+        """Write what was kept. Raises `WriteTimeout` when the peer takes nothing for too long (K33)."""
+        while True:
+            while not self._buffer:
+                await self._work.park()
+            with trio.move_on_after(self._write_timeout_seconds) as scope:
+                await trio.lowlevel.wait_writable(self._fd)
+            if scope.cancelled_caught:
+                raise WriteTimeout(f"no byte taken for {self._write_timeout_seconds} s")
+            del self._buffer[: self._push(self._buffer)]
+            self._work.unpark_all()
+
+    async def wait_flushed(self) -> None:
+        """Return when nothing is kept any more."""
+        while self._buffer and not self.closing:
+            await self._work.park()
+
+    async def wait_below(self, low_bytes: int) -> None:
+        """Return when at most `low_bytes` are kept."""
+        while len(self._buffer) > low_bytes and not self.closing:
+            await self._work.park()
+
+    async def receive(self) -> list[str | bytes]:
+        """The next whole messages, in order. Raises `ConnectionClosed` at the end of the stream or of the protocol."""
+        while True:
+            messages = list(self._messages())
+            self._flush_protocol()
+            if messages:
+                return messages
+            if self._protocol.close_expected():
+                raise ConnectionClosed("the WebSocket is closing")
+            try:
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as failure:
+                raise ConnectionClosed(str(failure)) from failure
+            if not data:
+                raise ConnectionClosed("end of stream")
+            self._protocol.receive_data(data)
+
+    def _messages(self) -> Iterator[str | bytes]:
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                if event.opcode is not Opcode.CONT:
+                    self._is_text = event.opcode is Opcode.TEXT
+                self._parts.append(bytes(event.data))
+                if event.fin:
+                    yield self._assembled()
+
+    def _assembled(self) -> str | bytes:
+        data, self._parts = b"".join(self._parts), []
+        if not self._is_text:
+            return data
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            self._protocol.fail(1007)
+            self._flush_protocol()
+            raise PacketError("not UTF-8") from None
+
+    def close(self) -> None:
+        """Send a close frame without status (B14); nothing can be written afterwards."""
+        if self._protocol.state is OPEN:
+            self._protocol.send_close()
+            self._flush_protocol()
+        self.closing = True
+
+    def _flush_protocol(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:
+                self.write(data)

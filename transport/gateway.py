@@ -1,0 +1,142 @@
+"""Between Socket.IO and conversations: a socket event becomes a command, a cursor becomes `oh_event`s.
+
+Nothing here waits for an actor on a connection's reading path: commands are queued at once or refused, and answers
+come back through the reply that travels with them (K5, K8).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import orjson
+import structlog
+
+from actors.conversation.cursor import Cursor, Published
+from actors.conversation.service import Conversations
+from actors.domain.codec import DecodeError, decode_client_action
+from actors.runtime import ActorError
+from storage.errors import StorageError
+from transport.errors import TransportError
+from transport.refusals import refusal
+from transport.socketio.codec import Encoded, event, event_from_json
+from transport.socketio.server import Accept, Ack, Connection, Refuse
+
+__all__ = ["Gateway"]
+
+logger = structlog.get_logger(__name__)
+
+EVENT = "oh_event"
+USER_ACTIONS = frozenset({"oh_user_action", "oh_action"})
+
+
+def _encode(payload: bytes) -> Encoded:
+    return event_from_json(EVENT, payload)
+
+
+@attrs.frozen
+class _ConnectionSink:
+    """A connection as a cursor sees it (see `actors.conversation.cursor.Sink`)."""
+
+    connection: Connection
+
+    def try_send(self, published: Published[Any]) -> bool:
+        return self.connection.try_send(published.encoded(_encode))
+
+    async def wait_writable(self) -> None:
+        await self.connection.wait_writable()
+
+    def close(self) -> None:
+        self.connection.disconnect(close_transport=False)
+
+
+@attrs.frozen
+class _AckReply:
+    """Answers an action: `[]` when it is durable, and says why when it is not (semantics, seams)."""
+
+    connection: Connection
+    ack: Ack | None
+
+    def succeed(self, value: object) -> None:  # noqa: ARG002 - the ack of an action without a key is empty
+        if self.ack is not None:
+            self.ack()
+
+    def fail(self, error: Exception) -> None:
+        told = refusal(error)
+        if told is None:
+            error_id = uuid4().hex
+            logger.error("action_failed", error_id=error_id, connection=self.connection.sid, exc_info=error)
+            code, message = "internal_error", f"Internal error {error_id}"
+        else:
+            code, message = told.code, told.message
+        if self.ack is not None:
+            self.ack({"error": True, "code": code, "message": message})
+        self.connection.send(event(EVENT, {"error": True, "message": message}))
+
+
+class Gateway:
+    """The handler of namespace `/`."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+        self._cursors: dict[str, tuple[str, Cursor]] = {}
+
+    async def connect(self, connection: Connection, auth: Mapping[str, Any] | None) -> Accept | Refuse:  # noqa: ARG002
+        """Contract §2.2; every failing handshake is answered (D4), and an unknown id creates nothing (D28)."""
+        conversation_id = connection.query.get("conversation_id", "")
+        if not conversation_id:
+            return Refuse("No conversation_id in query params")
+        summary = await self._conversations.summary(conversation_id)
+        if summary is None:
+            return Refuse("Conversation not found", {"msg_id": "CONVERSATION$NOT_FOUND"})
+        epoch, last_id = summary.lifecycle["stream_epoch"], summary.lifecycle["last_event_id"]
+        position = _position(connection.query.get("latest_event_id"))
+        known_epoch = connection.query.get("stream_epoch", str(epoch)) == str(epoch)
+        recovered = known_epoch and position <= last_id
+        cursor = Cursor(_ConnectionSink(connection), position if recovered else -1)
+        self._cursors[connection.sid] = (conversation_id, cursor)
+        logger.info("client_joins", conversation_id=conversation_id, connection=connection.sid, position=position)
+        return Accept({"recovered": recovered, "stream_epoch": epoch})
+
+    def connected(self, connection: Connection) -> None:
+        connection.start_soon(self._follow, connection)
+
+    async def _follow(self, connection: Connection) -> None:
+        conversation_id, cursor = self._cursors[connection.sid]
+        try:
+            await self._conversations.follow(conversation_id, cursor)
+        except TransportError:
+            return  # the connection closed while its cursor was behind
+        except (StorageError, ActorError) as failure:
+            _AckReply(connection, None).fail(failure)
+            connection.disconnect(close_transport=False)
+
+    def received(self, connection: Connection, name: str, args: list[Any], ack: Ack | None) -> None:
+        """Contract §2.5, with refusals told (D22). Other events are ignored."""
+        if name not in USER_ACTIONS:
+            return
+        reply = _AckReply(connection, ack)
+        conversation_id, _ = self._cursors[connection.sid]
+        try:
+            body = decode_client_action(args[0] if args else None)
+            self._conversations.submit_nowait(conversation_id, body, size_bytes=len(orjson.dumps(args)), reply=reply)
+        except (DecodeError, ActorError, StorageError) as failure:
+            reply.fail(failure)
+
+    def disconnected(self, connection: Connection, reason: str) -> None:
+        conversation_id, _ = self._cursors.pop(connection.sid, ("", None))
+        logger.info("client_left", conversation_id=conversation_id, connection=connection.sid, reason=reason)
+
+    def statistics(self) -> dict[str, int]:
+        return {"connections": len(self._cursors)}
+
+    def __repr__(self) -> str:
+        return f"<Gateway {len(self._cursors)} connections>"
+
+
+def _position(text: str | None) -> int:
+    """Missing or unparsable means everything (contract §2.2)."""
+    try:
+        return max(int(text or "-1"), -1)
+    except ValueError:
+        return -1

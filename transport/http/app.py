@@ -1,0 +1,126 @@
+"""The REST application as a whole: resources, health, and what holds for every request and answer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from actors.conversation.errors import Refused
+from actors.conversation.service import Conversations
+from actors.domain.codec import DecodeError
+from actors.runtime import ActorError
+from storage.errors import StorageError
+from transport.http import conversations as conversation_routes
+from transport.http import events as event_routes
+from transport.http.bodies import Invalid, answer, conversation_id_problem
+from transport.origins import OriginPolicy
+from transport.refusals import refusal
+
+__all__ = ["make_app"]
+
+logger = structlog.get_logger(__name__)
+
+NO_CACHE = {
+    "cache-control": "no-cache, no-store, must-revalidate, max-age=0",
+    "pragma": "no-cache",
+    "expires": "0",
+}
+
+BODY_BYTES_MAX = 4 * 1024 * 1024
+"""As the largest message by socket (contract §2.1)."""
+
+
+def make_app(
+    conversations: Conversations, policy: OriginPolicy, readiness: Callable[[], Mapping[str, Any]]
+) -> QuartTrio:
+    """The ASGI application. `readiness` tells what `/readyz` shows; its `ready` decides the status."""
+    app = QuartTrio("greenroom")
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    app.register_blueprint(conversation_routes.blueprint(conversations))
+    app.register_blueprint(event_routes.blueprint(conversations))
+    _add_health(app, readiness)
+    _add_checks(app, policy)
+    _add_errors(app)
+    return app
+
+
+def _add_health(app: QuartTrio, readiness: Callable[[], Mapping[str, Any]]) -> None:
+    @app.get("/alive")
+    async def alive() -> Response:
+        return answer({"status": "ok"})
+
+    @app.get("/health")
+    async def health() -> Response:
+        return answer("OK")
+
+    @app.get("/readyz")
+    async def ready() -> Response:
+        told = readiness()
+        return answer(told, 200 if told["ready"] else 503)
+
+
+def _add_checks(app: QuartTrio, policy: OriginPolicy) -> None:
+    @app.before_request
+    async def check() -> Response | None:
+        origin = request.headers.get("Origin")
+        objection = policy.objection(request.headers.get("Host", ""), origin)
+        if objection is not None:
+            return answer({"detail": objection}, 403)
+        if request.method == "OPTIONS" and policy.is_permitted_cross_origin(origin):
+            return Response(b"", 204)
+        has_body = bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "")
+        if policy.wants_other_content_type(request.method, request.headers.get("Content-Type", ""), has_body=has_body):
+            return answer({"detail": "The body must be JSON (Content-Type: application/json)"}, 415)
+        problem = conversation_id_problem((request.view_args or {}).get("conversation_id", ""))
+        return answer({"detail": problem}, 400) if problem is not None else None
+
+    @app.after_request
+    async def finish(response: Response) -> Response:
+        response.headers.update(NO_CACHE)
+        origin = request.headers.get("Origin")
+        if origin is not None and policy.is_permitted_cross_origin(origin):
+            response.headers.update(_cors(origin))
+        return response
+
+
+def _cors(origin: str) -> dict[str, str]:
+    return {
+        "access-control-allow-origin": origin,
+        "access-control-allow-credentials": "true",
+        "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+        "access-control-allow-headers": request.headers.get("Access-Control-Request-Headers", "content-type"),
+        "access-control-max-age": "600",
+        "vary": "Origin",
+    }
+
+
+def _add_errors(app: QuartTrio) -> None:
+    @app.errorhandler(Invalid)
+    async def invalid(failure: Invalid) -> Response:
+        detail = [
+            {"type": problem.type, "loc": problem.loc, "msg": problem.msg, "input": problem.input}
+            for problem in failure.problems
+        ]
+        return answer({"detail": detail}, 422)
+
+    @app.errorhandler(HTTPException)
+    async def http(failure: HTTPException) -> Response:
+        return answer({"detail": failure.name}, failure.code or 500)
+
+    @app.errorhandler(Exception)
+    async def other(failure: Exception) -> Response:
+        told = refusal(failure) if isinstance(failure, KNOWN) else None
+        if told is None:
+            error_id = uuid4().hex
+            logger.error("request_failed", error_id=error_id, path=request.path, exc_info=failure)
+            return answer({"detail": "Internal server error", "error_id": error_id}, 500)
+        headers = {"retry-after": str(told.retry_after_seconds)} if told.retry_after_seconds is not None else {}
+        body = {"detail": told.message, "code": told.code, "success": False, "error": told.message}
+        return answer(body, told.status, headers)
+
+
+KNOWN = (Refused, DecodeError, ActorError, StorageError)

@@ -1,0 +1,131 @@
+"""`/api/conversations`: create, list, look, rename, start, stop, delete (contract §1.1)."""
+
+from typing import Any
+
+import attrs
+from quart import Blueprint, Response, request
+
+from actors.conversation.service import Conversations, Summary
+from actors.domain.events import ConversationCreated, MessageAction
+from storage.errors import ConversationNotFound
+from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body
+
+__all__ = ["blueprint"]
+
+LIST_LIMIT_MAX = 100
+"""Each entry may be a replay of a short tail."""
+
+TITLE_CHARACTERS_MAX = 200
+
+TRIGGERS = (
+    "resolver", "gui", "suggested_task", "openhands_api", "slack", "microagent_management", "jira", "jira_dc",
+    "linear", "bitbucket",
+)  # fmt: skip
+
+CREATE_FIELDS: dict[str, type] = {
+    "repository": str, "git_provider": str, "selected_branch": str, "initial_user_msg": str, "image_urls": list,
+    "replay_json": str, "suggested_task": dict, "create_microagent": dict, "conversation_instructions": str,
+    "mcp_config": dict,
+}  # fmt: skip
+
+UNSUPPORTED = ("replay_json", "suggested_task", "create_microagent", "mcp_config")
+
+
+def render(summary: Summary) -> dict[str, Any]:
+    """ConversationInfo (contract §1.1), with our `lifecycle` beside it."""
+    body = attrs.asdict(summary)
+    running = summary.status in ("STARTING", "RUNNING")
+    body["url"] = f"/api/conversations/{summary.conversation_id}" if running else None
+    return body | {"session_api_key": None, "pr_number": [], "conversation_version": "V0"}
+
+
+def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list of routes
+    """The routes of this resource."""
+    routes = Blueprint("conversations", __name__)
+
+    @routes.post("/api/conversations")
+    async def create() -> Response:
+        body = fields(await json_body(required=False), CREATE_FIELDS)
+        for name in UNSUPPORTED:
+            if name in body:
+                raise Invalid(Problem("unsupported", ("body", name), "This server does not support it yet", body[name]))
+        created = ConversationCreated(
+            selected_repository=body.get("repository"),
+            selected_branch=body.get("selected_branch"),
+            git_provider=body.get("git_provider"),
+            conversation_instructions=body.get("conversation_instructions"),
+        )
+        images = tuple(str(image) for image in body.get("image_urls", ())) or None
+        text = body.get("initial_user_msg")
+        message = MessageAction(text, image_urls=images) if text else None
+        summary = await conversations.create(created, message)
+        return _ok(summary)
+
+    @routes.get("/api/conversations")
+    async def listing() -> Response:
+        limit = min(max(integer("limit", 20), 1), LIST_LIMIT_MAX)
+        where = {}
+        if "conversation_trigger" in request.args:
+            where["trigger"] = request.args["conversation_trigger"]
+            if where["trigger"] not in TRIGGERS:
+                problem = Problem(
+                    "enum", ("query", "conversation_trigger"), f"Input should be one of {', '.join(TRIGGERS)}"
+                )
+                raise Invalid(attrs.evolve(problem, input=where["trigger"]))
+        if "selected_repository" in request.args:
+            where["selected_repository"] = request.args["selected_repository"]
+        found, following = await conversations.page(limit=limit, cursor=request.args.get("page_id"), where=where)
+        return answer({"results": [render(summary) for summary in found], "next_page_id": following})
+
+    @routes.get("/api/conversations/<conversation_id>")
+    async def one(conversation_id: str) -> Response:
+        summary = await conversations.summary(conversation_id)
+        return answer(render(summary) if summary is not None else None)
+
+    @routes.patch("/api/conversations/<conversation_id>")
+    async def rename(conversation_id: str) -> Response:
+        body = fields(await json_body(), {"title": str})
+        title = body.get("title")
+        if title is None:
+            raise Invalid(Problem("missing", ("body", "title"), "Field required", body))
+        if not 1 <= len(title) <= TITLE_CHARACTERS_MAX:
+            raise Invalid(Problem("string_length", ("body", "title"), "Input should have 1 to 200 characters", title))
+        try:
+            await conversations.rename(conversation_id, title.strip())
+        except ConversationNotFound:
+            body = {"status": "error", "message": "Conversation not found", "msg_id": "CONVERSATION$NOT_FOUND"}
+            return answer(body, 404)
+        return answer(body=True)
+
+    @routes.delete("/api/conversations/<conversation_id>")
+    async def delete(conversation_id: str) -> Response:
+        return answer(await conversations.delete(conversation_id))
+
+    @routes.post("/api/conversations/<conversation_id>/start")
+    async def start(conversation_id: str) -> Response:
+        fields(await json_body(), {"providers_set": list}, strict=False)
+        try:
+            summary = await conversations.start(conversation_id)
+        except ConversationNotFound:
+            return answer({"status": "error", "conversation_id": conversation_id}, 404)
+        return _ok(summary)
+
+    @routes.post("/api/conversations/<conversation_id>/stop")
+    async def stop(conversation_id: str) -> Response:
+        before = await conversations.stop(conversation_id)
+        message = "The conversation was stopped" if before != "STOPPED" else "The conversation was not running"
+        body = {"status": "ok", "conversation_id": conversation_id, "message": message, "conversation_status": before}
+        return answer(body)
+
+    return routes
+
+
+def _ok(summary: Summary) -> Response:
+    return answer(
+        {
+            "status": "ok",
+            "conversation_id": summary.conversation_id,
+            "message": None,
+            "conversation_status": summary.status,
+        }
+    )
