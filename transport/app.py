@@ -73,7 +73,9 @@ async def _main(config: Config) -> None:
             await nursery.start(endpoint.run)
             nursery.start_soon(_watch_signals, stopping, endpoint)
             _tell_ready(config, listeners, maker.warning)
-            await serve(listeners, _root(cast("ASGIApp", rest), endpoint, policy), _upgrader(endpoint, policy), stopping)
+            await serve(
+                listeners, _root(cast("ASGIApp", rest), endpoint, policy), _upgrader(endpoint, policy), stopping
+            )
             nursery.cancel_scope.cancel()
     logger.info("stopped")
 

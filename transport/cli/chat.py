@@ -67,7 +67,7 @@ class _Chat:
                 except (trio_websocket.HandshakeError, trio_websocket.ConnectionClosed, OSError) as failure:
                     if isinstance(failure, ChatError):
                         raise
-                    print(f"[connection lost: {failure or type(failure).__name__}; trying again]", file=sys.stderr)
+                    print(f"[connection lost: {failure}; trying again]", file=sys.stderr)
                 await trio.sleep(RECONNECT_SECONDS)
 
     async def _read_lines(self, scope: trio.CancelScope) -> None:
@@ -75,7 +75,7 @@ class _Chat:
             if line.strip():
                 self._outgoing.append(line.rstrip("\n"))
                 self._typed.unpark_all()
-        while self._outgoing:
+        while self._outgoing:  # noqa: ASYNC110 - the end of the input, not a place to be quick
             await trio.sleep(0.05)
         await trio.sleep(RECONNECT_SECONDS)  # what the last line led to is still on its way
         scope.cancel()
@@ -100,7 +100,7 @@ class _Chat:
             decoder = codec.Decoder(10, PAYLOAD_BYTES_MAX)
             await socket.send_message(codec.connect().text.decode())
             while True:
-                packet = decode_text(await socket.get_message())
+                packet = decode_text(str(await socket.get_message()))
                 if packet.type is EnginePacketType.PING:
                     await socket.send_message(PONG)
                 elif packet.type is EnginePacketType.MESSAGE:
@@ -138,7 +138,7 @@ class _Chat:
             print(line, flush=True)
 
 
-def _line(event: dict[str, Any]) -> str | None:
+def _line(event: dict[str, Any]) -> str | None:  # noqa: PLR0911 - one flat table
     """What a person is shown of an event; None for nothing."""
     match event:
         case {"error": True, "message": message}:

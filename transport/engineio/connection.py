@@ -176,10 +176,11 @@ class Connection:
 
     # --- life ----------------------------------------------------------------------------------------------------
 
-    async def live(self) -> None:
+    async def live(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep time, and own the tasks of this connection, until it is closed."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            task_status.started()
             while not self.closed:
                 await trio.sleep_until(min(self.session.deadline, self.extra_deadline))
                 now = trio.current_time()

@@ -66,7 +66,7 @@ class Endpoint:
         for connection in tuple(self._connections.values()):
             connection.close(Reason.SHUTTING_DOWN)
 
-    def _open(self, peer: Peer, transport: Transport) -> Connection:
+    async def _open(self, peer: Peer, transport: Transport) -> Connection:
         connection = Connection(secrets.token_urlsafe(15), peer, self._options, transport)
         self._connections[connection.sid] = connection
         self._transports[connection.sid] = transport
@@ -75,7 +75,7 @@ class Endpoint:
         if transport is Transport.POLLING:
             connection.send(self._open_packet(connection, ["websocket"]))
         assert self._nursery is not None  # noqa: S101 - `run` comes first
-        self._nursery.start_soon(self._keep, connection)
+        await self._nursery.start(self._keep, connection)
         return connection
 
     def _open_packet(self, connection: Connection, upgrades: list[str]) -> Any:
@@ -90,9 +90,11 @@ class Endpoint:
             }
         )
 
-    async def _keep(self, connection: Connection) -> None:
+    async def _keep(
+        self, connection: Connection, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         with connection_guard("session_crashed", connection=connection.sid):
-            await connection.live()
+            await connection.live(task_status)
         connection.close(Reason.FORCED_SERVER_CLOSE)
         if connection.websocket is None:
             # The last packets wait for the GET that fetches them.
@@ -137,7 +139,7 @@ class Endpoint:
             await websocket.wait_flushed()
 
     async def _serve_new(self, websocket: WebSocket, peer: Peer) -> None:
-        connection = self._open(peer, Transport.WEBSOCKET)
+        connection = await self._open(peer, Transport.WEBSOCKET)
         connection.websocket = websocket
         connection.send(self._open_packet(connection, []))
         await self._receive(connection, websocket, connection.session.received)
@@ -182,7 +184,7 @@ class Endpoint:
         elif asked.sid is None:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             peer = Peer(query.last, query.all, headers, (scope.get("client") or ("",))[0])
-            await self._get(self._open(peer, Transport.POLLING), receive, send)
+            await self._get(await self._open(peer, Transport.POLLING), receive, send)
         elif scope["method"] == "GET":
             await self._get(self._connections[asked.sid], receive, send)
         else:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 
 import trio
-from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
@@ -37,12 +36,13 @@ class WebSocket:
 
     def accept(self, target: str, headers: list[tuple[str, str]], trailing: bytes) -> bool:
         """Answer the upgrade request that somebody else has parsed; False when it was refused."""
-        request = Request(target, Headers(headers))
-        response = self._protocol.accept(request)
-        self._protocol.send_response(response)
+        # The protocol's parser begins with a request, so it gets one, put together again.
+        lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
+        self._protocol.receive_data("\r\n".join(lines).encode("latin-1") + trailing)
+        request = self._protocol.events_received()[0]
+        assert isinstance(request, Request)  # noqa: S101 - h11 has found it to be one
+        self._protocol.send_response(self._protocol.accept(request))
         self._flush_protocol()
-        if trailing:
-            self._protocol.receive_data(trailing)
         return self._protocol.state is OPEN
 
     @property
