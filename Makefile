@@ -1,7 +1,7 @@
 # Everything that a newcomer types. `make run` and `make test` do all the set-up themselves.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench crash lock clean
+.PHONY: help run test check format bench lock clean
 
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,7 +15,6 @@ help:
 	@echo 'make test    set up and run the tests'
 	@echo 'make check   format, lint, types and import rules'
 	@echo 'make bench   compare with python-socketio in one run (ARGS="--help" lists the settings)'
-	@echo 'make crash   kill -9 campaign (ARGS="--rounds 100")'
 
 $(BIN)/python:
 	@test "$(PYTHON)" != none || { \
@@ -56,8 +55,7 @@ format: $(VENV)/.dev-ready
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m bench $(ARGS)
 
-crash: $(VENV)/.dev-ready
-	@$(BIN)/python -m bench.crash $(ARGS)
+
 
 # Locks for every supported Python at once; run after a change of the dependencies.
 lock:

@@ -50,5 +50,5 @@ def connection_guard(event: str, **facts: object) -> Iterator[Outcome]:
 
 def _log_crash(event: str, facts: dict[str, object]) -> str:
     error_id = secrets.token_hex(4)
-    log.error(event, error_id=error_id, exc_info=True, **facts)  # noqa: LOG004 - called from the handlers above
+    log.error(event, error_id=error_id, exc_info=True, **facts)  # noqa: LOG014 - called from the handlers above
     return error_id

@@ -1,4 +1,4 @@
-"""The kernel's promises: K1, K4, K5, K7, K20, K23 to K27, driven with a behaviour that keeps its facts in a shared list."""
+"""The promises of the kernel: K1, K4 to K7, K20, K23 to K26, K35. The behaviour keeps its facts in a shared list."""
 
 from collections.abc import Sequence
 

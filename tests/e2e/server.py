@@ -1,0 +1,100 @@
+"""The server as a process of its own, as its user starts it: started on a free port, killed, started again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ServerProcess"]
+
+START_SECONDS = 15.0
+
+
+class ServerProcess:
+    """One data folder, one life after the other on the same port."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.url = ""
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        command = [sys.executable, "-m", "transport.cli", "serve", "--port", str(self._port or _free_port())]
+        with (self.data.parent / "server.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [*command, "--data", str(self.data)], stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if " on " not in line:
+            raise AssertionError(f"the server did not start: {line} {(self.data.parent / 'server.log').read_text()}")
+        self.url = line.rpartition(" on ")[2].strip()
+        self._port = int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        status = process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+        return status
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON answer; raises `urllib.error.HTTPError` for a status of 400 and above."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - our own server
+            self.url + path, data, {"Content-Type": "application/json"}, method=method
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+            return json.load(answer)
+
+    def create(self, first_message: str | None = None) -> str:
+        body = {} if first_message is None else {"initial_user_msg": first_message}
+        return str(self.request("POST", "/api/conversations", body)["conversation_id"])
+
+    def events(self, conversation_id: str) -> list[dict[str, Any]]:
+        """Every event, page by page."""
+        found: list[dict[str, Any]] = []
+        more = True
+        while more:
+            path = f"/api/conversations/{conversation_id}/events?limit=100&start_id={len(found)}"
+            page = self.request("GET", path)
+            found += page["events"]
+            more = page["has_more"]
+        return found
+
+    def wait_for(self, conversation_id: str, observation: str, seconds: float = 10.0) -> dict[str, Any]:
+        """The first event with this observation, waited for."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for event in self.events(conversation_id):
+                if event.get("observation") == observation:
+                    return event
+            time.sleep(0.05)
+        raise AssertionError(f"no {observation} within {seconds} s")
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

@@ -1,0 +1,158 @@
+"""The plug pulled: kill -9 under load, and processes that must not outlive a stop or the server."""
+
+import json
+import queue
+import random
+import threading
+import time
+import zlib
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import socketio
+
+from tests.e2e.server import ServerProcess
+
+pytestmark = pytest.mark.wallclock
+
+ROUNDS = 3
+"""Enough to fail when something is badly wrong; a campaign is a matter of a larger number."""
+
+
+def check_log(path: Path) -> list[dict[str, Any]]:
+    """Every line is valid JSON with a right checksum, ids are dense; the events."""
+    events = []
+    for expected_id, line in enumerate(path.read_bytes().splitlines()):
+        record = json.loads(line)
+        assert record["id"] == expected_id == record["event"]["id"]
+        head, _, rest = line.partition(b'"crc":"')
+        assert zlib.crc32(head + rest[len('00000000","event":') : -1]) == int(record["crc"], 16)
+        events.append(record["event"])
+    return events
+
+
+class Talker(threading.Thread):
+    """Sends numbered notes as fast as they are acknowledged, and keeps what it was told and shown."""
+
+    def __init__(self, server: ServerProcess, conversation_id: str, name: str) -> None:
+        super().__init__()
+        self.server, self.conversation_id, self.label = server, conversation_id, name
+        self.acknowledged: list[str] = []
+        self.seen: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        client = socketio.Client(reconnection=False)
+        client.on("oh_event", self.seen.put)
+        try:
+            client.connect(f"{self.server.url}?conversation_id={self.conversation_id}", transports=["websocket"])
+            while not self.stopping.is_set():
+                text = f"/note {self.label} {len(self.acknowledged)}"
+                client.call("oh_user_action", {"action": "message", "args": {"content": text}}, timeout=2)
+                self.acknowledged.append(text)
+        except (socketio.exceptions.SocketIOError, OSError):
+            pass  # the server was killed: that is the test
+        finally:
+            client.disconnect()
+
+
+def test_k13_what_was_acknowledged_survives_kill_9_once_and_equal(server: ServerProcess) -> None:
+    chance = random.Random(20261124)
+    conversations = [server.create() for _ in range(3)]
+    for round_number in range(ROUNDS):
+        talkers = [Talker(server, conversation_id, f"r{round_number}") for conversation_id in conversations]
+        for talker in talkers:
+            talker.start()
+        time.sleep(1.0 + chance.random())
+        server.kill()
+        for talker in talkers:
+            talker.stopping.set()
+            talker.join(20)
+            assert not talker.is_alive()
+        server.start()
+        for talker in talkers:
+            events = check_log(server.data / "conversations" / talker.conversation_id / "events.jsonl")
+            texts = [event["args"]["content"] for event in events if event.get("action") == "message"]
+            assert talker.acknowledged, "nothing was in flight"
+            assert [text for text in texts if text in set(talker.acknowledged)] == talker.acknowledged
+            assert server.events(talker.conversation_id) == events
+            # This client runs a thread for each message, so order is proven with npm's client; gaps and repeats here.
+            shown = sorted((talker.seen.get() for _ in range(talker.seen.qsize())), key=itemgetter("id"))
+            stored = [e for e in events if not str(e.get("observation")).startswith("greenroom.")]
+            ids = [event["id"] for event in stored]
+            start = ids.index(shown[0]["id"])
+            assert shown == stored[start : start + len(shown)]
+
+
+def processes_with(mark: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if mark.encode() in command:
+            found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def wait_until_gone(mark: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while processes_with(mark):
+        assert time.monotonic() < deadline, processes_with(mark)
+        time.sleep(0.02)
+
+
+def start_sleep(server: ServerProcess, mark: str) -> str:
+    conversation_id = server.create(f"$ sleep {mark}")
+    deadline = time.monotonic() + 10
+    while not processes_with(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return conversation_id
+
+
+def test_k29_stop_leaves_no_process_within_a_second_while_alive_answers(server: ServerProcess) -> None:
+    mark = "60.0123"
+    conversation_id = start_sleep(server, mark)
+    stopped = threading.Thread(
+        target=server.request, args=("POST", f"/api/conversations/{conversation_id}/stop", {}), daemon=True
+    )
+    stopped.start()
+    assert server.request("GET", "/alive") == {"status": "ok"}
+    wait_until_gone(mark, 1.0)
+    stopped.join(5)
+    events = server.events(conversation_id)
+    [action] = [event for event in events if event.get("action") == "run"]
+    assert len([event for event in events if event.get("cause") == action["id"]]) == 1
+    assert events[-1]["extras"]["agent_state"] == "stopped"
+
+
+def test_k30_kill_9_leaves_no_process_and_the_open_action_is_closed_as_interrupted(server: ServerProcess) -> None:
+    mark = "60.0456"
+    conversation_id = start_sleep(server, mark)
+    server.kill()
+    wait_until_gone(mark, 2.0)
+    server.start()
+    server.request("POST", f"/api/conversations/{conversation_id}/start", {})
+    events = server.events(conversation_id)
+    [action] = [event for event in events if event.get("action") == "run"]
+    [terminal] = [event for event in events if event.get("cause") == action["id"]]
+    assert terminal["observation"] == "error"
+    assert "unknown" in terminal["content"]
+
+
+def test_a_crash_in_one_run_is_told_and_siblings_do_not_notice(server: ServerProcess) -> None:
+    sibling, broken = server.create(), server.create("/crash")
+    ended = server.wait_for(broken, "greenroom.run_ended")
+    assert ended["extras"]["outcome"] == "crashed"
+    server.request("POST", f"/api/conversations/{broken}/message", {"message": "hello again"})
+    server.request("POST", f"/api/conversations/{sibling}/message", {"message": "$ echo fine"})
+    assert server.wait_for(sibling, "run")["content"] == "fine\n"
+
+
+def test_k35_sigterm_ends_with_status_0(server: ServerProcess) -> None:
+    server.create("hello")
+    assert server.stop() == 0
