@@ -38,10 +38,12 @@ class WebSocket:
         """Answer the upgrade request that somebody else has parsed; False when it was refused."""
         # The protocol's parser begins with a request, so it gets one, put together again.
         lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
-        self._protocol.receive_data("\r\n".join(lines).encode("latin-1") + trailing)
+        self._protocol.receive_data("\r\n".join(lines).encode("latin-1"))
         request = self._protocol.events_received()[0]
         assert isinstance(request, Request)  # noqa: S101 - h11 has found it to be one
         self._protocol.send_response(self._protocol.accept(request))
+        if trailing:
+            self._protocol.receive_data(trailing)
         self._flush_protocol()
         return self._protocol.state is OPEN
 
