@@ -1,7 +1,7 @@
 # Everything that a newcomer types. `make run` and `make test` do all the set-up themselves.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format lock clean
 
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -14,7 +14,6 @@ help:
 	@echo 'make run     set up and start the server on http://127.0.0.1:3000'
 	@echo 'make test    set up and run the tests'
 	@echo 'make check   format, lint, types and import rules'
-	@echo 'make bench   compare with python-socketio in one run (ARGS="--help" lists the settings)'
 
 $(BIN)/python:
 	@test "$(PYTHON)" != none || { \
@@ -51,9 +50,6 @@ check: $(VENV)/.dev-ready
 format: $(VENV)/.dev-ready
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-
-bench: $(VENV)/.dev-ready
-	@$(BIN)/python -m bench $(ARGS)
 
 
 

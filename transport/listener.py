@@ -134,7 +134,9 @@ async def serve(
 ) -> None:
     """Serve until `stopping` is set, then let requests under way finish within their grace."""
     config, context = _config(), WorkerContext(None)
-    connect = partial(_guarded, app=ASGIWrapper(cast("Any", app)), config=config, context=context, upgrader=upgrader)
+    connect = partial(
+        _guarded, app=ASGIWrapper(cast("Any", _shielding(app))), config=config, context=context, upgrader=upgrader
+    )
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
             accepting.start_soon(partial(trio.serve_listeners, connect, listeners, handler_nursery=connections))
@@ -142,6 +144,20 @@ async def serve(
             accepting.cancel_scope.cancel()
         await context.terminated.set()
         connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
+
+
+def _shielding(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """An app is cancelled when its client is gone, which is also how a finished answer looks to it: without a shield
+    the close that follows `Connection: close` would be cancelled with it. Our stream bounds what is shielded."""
+
+    async def shielded(scope: Any, receive: Any, send: Any) -> None:
+        async def send_whole(message: Any) -> None:
+            with trio.CancelScope(shield=True):
+                await send(message)
+
+        await app(scope, receive, send_whole)
+
+    return shielded
 
 
 async def _guarded(

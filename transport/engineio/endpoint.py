@@ -271,12 +271,10 @@ async def _refuse_upgrade(stream: trio.SocketStream, asked: object) -> None:
 
 
 async def _answer(send: ASGISend, status: int, body: bytes, content_type: bytes) -> None:
-    """Shielded, since a cancelled answer breaks keep-alive for the next request; our stream bounds its writes."""
     headers = [
         (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    with trio.CancelScope(shield=True):
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
