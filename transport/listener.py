@@ -84,10 +84,15 @@ class _Connection(TCPServer):
     """One connection of hypercorn's, ending early when an upgrade is handed over."""
 
     handed_over: _HandedOver | None = None
+    remote = ""
 
     async def run(self) -> None:
         socket = self.stream.socket
-        client, server = socket.getpeername()[:2], socket.getsockname()[:2]
+        try:
+            client, server = socket.getpeername()[:2], socket.getsockname()[:2]
+        except OSError:
+            return  # gone before it was looked at
+        self.remote = str(client[0])
         try:
             async with TaskGroup() as task_group:
                 self._task_group = task_group
@@ -155,7 +160,9 @@ def _shielding(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
             with trio.CancelScope(shield=True):
                 await send(message)
 
-        await app(scope, receive, send_whole)
+        # hypercorn would drop the error in silence; an app that ends without an answer is answered 500 by it.
+        with connection_guard("request_crashed", path=scope["path"]):
+            await app(scope, receive, send_whole)
 
     return shielded
 
@@ -169,10 +176,10 @@ async def _guarded(
             connection = _Connection(cast("Any", app), config, context, cast("Any", {}), cast("Any", guarded))
             await connection.run()
             if connection.handed_over is not None:
-                await upgrader(stream, _upgrade(connection.handed_over, stream))
+                await upgrader(stream, _upgrade(connection.handed_over, connection.remote))
 
 
-def _upgrade(handed_over: _HandedOver, stream: trio.SocketStream) -> Upgrade:
+def _upgrade(handed_over: _HandedOver, remote: str) -> Upgrade:
     request = handed_over.request
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]
-    return Upgrade(request.target.decode("latin-1"), headers, handed_over.trailing, str(stream.socket.getpeername()[0]))
+    return Upgrade(request.target.decode("latin-1"), headers, handed_over.trailing, remote, request.method.decode())

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from transport.engineio import session as machine
-from transport.engineio.codec import NOOP, Encoded, Frame
+from transport.engineio.codec import CLOSE, NOOP, Encoded, Frame
 from transport.engineio.options import Options
 from transport.engineio.session import Effects, Reason, Transport
 from transport.engineio.websocket import WebSocket
@@ -59,6 +59,7 @@ class Connection:
         self._frames_bytes = 0
         self._changed = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
+        self._alarm = trio.CancelScope()
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -108,11 +109,16 @@ class Connection:
     # --- polling -------------------------------------------------------------------------------------------------
 
     async def wait_frames(self) -> list[Frame]:
-        """What a GET is answered with: at least one packet, at most as many as clients take (A17); [] when closed."""
+        """What a GET is answered with: at least one packet, at most as many as clients take (A17).
+
+        A closed session says so behind the last of its packets.
+        """
         while not self._frames and self._release is None and not self.closed and not self._polls_are_released():
             await self._changed.park()
         if self._frames:
             return self._take_frames()
+        if self.closed:
+            return list(CLOSE.frames)
         release, self._release = self._release, None
         if release is None and self._polls_are_released():
             release = NOOP
@@ -121,9 +127,17 @@ class Connection:
     def _polls_are_released(self) -> bool:
         return self.session.releases_polls
 
+    async def wait_fetched(self) -> None:
+        """Return when a session that this side has closed has no packet left for a GET to fetch; a session that the
+        client or the network ended owes nobody anything."""
+        while self._frames and self.websocket is None and self.session.closed is Reason.FORCED_SERVER_CLOSE:
+            await self._changed.park()
+
     def _take_frames(self) -> list[Frame]:
         count = min(len(self._frames), self.options.packets_per_poll_max)
         taken = [self._frames.popleft() for _ in range(count)]
+        if self.closed and not self._frames:
+            taken.extend(CLOSE.frames)
         self._frames_bytes -= sum(len(frame.data) for frame in taken)
         self._changed.unpark_all()
         return taken
@@ -152,6 +166,13 @@ class Connection:
                         self.probe = None
                 case machine.Close(reason):
                     self._end(reason)
+        self.set_alarm()
+
+    def set_alarm(self) -> None:
+        """Follow the state machine's deadline; a changed one may be earlier than the one slept for."""
+        due = min(self.session.deadline, self.extra_deadline)
+        if due != self._alarm.deadline:
+            self._alarm.deadline = due
 
     def _become_websocket(self) -> None:
         self.websocket, self.probe = self.probe, None
@@ -182,7 +203,8 @@ class Connection:
             self._nursery = nursery
             task_status.started()
             while not self.closed:
-                await trio.sleep_until(min(self.session.deadline, self.extra_deadline))
+                with trio.CancelScope(deadline=min(self.session.deadline, self.extra_deadline)) as self._alarm:
+                    await trio.sleep_forever()
                 now = trio.current_time()
                 if now >= self.session.deadline:
                     self.perform(self.session.tick(now))

@@ -42,6 +42,7 @@ class Upgrade:
     headers: list[tuple[str, str]]
     trailing: bytes
     remote: str
+    method: str = "GET"
 
 
 class Endpoint:
@@ -96,10 +97,8 @@ class Endpoint:
         with connection_guard("session_crashed", connection=connection.sid):
             await connection.live(task_status)
         connection.close(Reason.FORCED_SERVER_CLOSE)
-        if connection.websocket is None:
-            # The last packets wait for the GET that fetches them.
-            with trio.move_on_after(self._options.farewell_seconds if connection.polling else 0):
-                await trio.sleep_forever()
+        with trio.move_on_after(self._options.farewell_seconds):
+            await connection.wait_fetched()
         self._connections.pop(connection.sid, None)
         self._transports.pop(connection.sid, None)
 
@@ -108,9 +107,12 @@ class Endpoint:
     async def websocket(self, stream: trio.SocketStream, upgrade: Upgrade) -> None:
         """Serve one upgrade request to its end; the caller closes the stream."""
         query = handshake.parse_query(upgrade.target.partition("?")[2].encode("latin-1"))
-        asked = handshake.check("GET", query, self._transports, websocket=True)
+        asked = handshake.check(upgrade.method, query, self._transports, websocket=True)
         if isinstance(asked, handshake.Refusal) or query is None:
             await _refuse_upgrade(stream, asked)
+            return
+        if asked.sid is None and len(self._connections) >= self._options.sessions_max:
+            await _refuse_upgrade(stream, None, b"503 Service Unavailable")
             return
         options = self._options
         websocket = WebSocket(stream, options.max_payload_bytes, options.write_timeout_seconds)
@@ -137,6 +139,7 @@ class Endpoint:
         websocket.close()
         with trio.move_on_after(self._options.close_timeout_seconds):
             await websocket.wait_flushed()
+            await websocket.linger()
 
     async def _serve_new(self, websocket: WebSocket, peer: Peer) -> None:
         connection = await self._open(peer, Transport.WEBSOCKET)
@@ -148,12 +151,13 @@ class Endpoint:
         if not connection.session.probe_opened(trio.current_time()):
             return
         connection.probe = websocket
+        connection.set_alarm()
         await self._receive(connection, websocket, connection.session.probe_received)
 
     async def _receive(
         self, connection: Connection, websocket: WebSocket, received: Callable[[Any, float], Effects]
     ) -> None:
-        reason = Reason.TRANSPORT_CLOSE
+        reason = Reason.TRANSPORT_ERROR
         try:
             while not connection.closed and not websocket.closing:
                 for message in await websocket.receive():
@@ -163,6 +167,8 @@ class Endpoint:
                     connection.perform(handle(packet, trio.current_time()))
         except PacketError:
             reason = Reason.PARSE_ERROR
+        except ClientFault:
+            reason = Reason.TRANSPORT_ERROR
         except NetworkFault:
             reason = Reason.TRANSPORT_CLOSE
         finally:
@@ -181,6 +187,8 @@ class Endpoint:
         if isinstance(asked, handshake.Refusal) or query is None:
             body = asked.body if isinstance(asked, handshake.Refusal) else b""
             await _answer(send, 400, body, b"application/json")
+        elif asked.sid is None and len(self._connections) >= self._options.sessions_max:
+            await _answer(send, 503, b"", TEXT)
         elif asked.sid is None:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             peer = Peer(query.last, query.all, headers, (scope.get("client") or ("",))[0])
@@ -188,7 +196,8 @@ class Endpoint:
         elif scope["method"] == "GET":
             await self._get(self._connections[asked.sid], receive, send)
         else:
-            await self._post(self._connections[asked.sid], receive, send)
+            binary = (b"content-type", b"application/octet-stream") in scope["headers"]
+            await self._post(self._connections[asked.sid], receive, send, is_binary=binary)
 
     async def _get(self, connection: Connection, receive: ASGIReceive, send: ASGISend) -> None:
         if connection.polling:
@@ -217,9 +226,9 @@ class Endpoint:
             nursery.cancel_scope.cancel()
         return frames
 
-    async def _post(self, connection: Connection, receive: ASGIReceive, send: ASGISend) -> None:
-        if connection.posting:
-            connection.close(Reason.TRANSPORT_ERROR)  # A9
+    async def _post(self, connection: Connection, receive: ASGIReceive, send: ASGISend, *, is_binary: bool) -> None:
+        if connection.posting or is_binary:
+            connection.close(Reason.TRANSPORT_ERROR)  # A9, A12
             await _answer(send, 400, b"", TEXT)
             return
         connection.posting = True
@@ -253,7 +262,9 @@ class Endpoint:
                 if total > self._options.max_payload_bytes:
                     return None
                 more = message.get("more_body", False)
-        return None if scope.cancelled_caught else b"".join(parts)
+        if scope.cancelled_caught:
+            connection.close(Reason.TRANSPORT_ERROR)
+        return b"".join(parts)
 
     def statistics(self) -> dict[str, int]:
         return {"sessions": len(self._connections)}
@@ -262,12 +273,12 @@ class Endpoint:
         return f"<Endpoint {len(self._connections)} sessions>"
 
 
-async def _refuse_upgrade(stream: trio.SocketStream, asked: object) -> None:
+async def _refuse_upgrade(stream: trio.SocketStream, asked: object, status: bytes = b"400 Bad Request") -> None:
     """B1: 400 with the words, before any 101."""
     words = asked.words.encode() if isinstance(asked, handshake.Refusal) else b"Bad request"
-    head = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    head = b"HTTP/1.1 %s\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
     with trio.move_on_after(2):
-        await stream.send_all(head % len(words) + words)
+        await stream.send_all(head % (status, len(words)) + words)
 
 
 async def _answer(send: ASGISend, status: int, body: bytes, content_type: bytes) -> None:

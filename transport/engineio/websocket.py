@@ -13,11 +13,13 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from transport.errors import ConnectionClosed, PacketError, WriteTimeout
+from transport.errors import ConnectionClosed, ProtocolViolation, WriteTimeout
 
 __all__ = ["WebSocket"]
 
 RECEIVE_BYTES = 65_536
+
+HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class WebSocket:
@@ -25,13 +27,14 @@ class WebSocket:
 
     def __init__(self, stream: trio.SocketStream, max_message_bytes: int, write_timeout_seconds: float) -> None:
         self._stream = stream
-        self._fd = stream.socket.fileno()
         self._protocol = ServerProtocol(max_size=max_message_bytes)
         self._write_timeout_seconds = write_timeout_seconds
         self._buffer = bytearray()
         self._work = trio.lowlevel.ParkingLot()
-        self._parts: list[bytes] = []
+        # Not a list of parts: empty fragments would let it grow without ever counting as bytes.
+        self._message = bytearray()
         self._is_text = True
+        self._broken = False
         self.closing = False
 
     def accept(self, target: str, headers: list[tuple[str, str]], trailing: bytes) -> bool:
@@ -39,9 +42,12 @@ class WebSocket:
         # The protocol's parser begins with a request, so it gets one, put together again.
         lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
         self._protocol.receive_data("\r\n".join(lines).encode("latin-1"))
-        request = self._protocol.events_received()[0]
-        assert isinstance(request, Request)  # noqa: S101 - h11 has found it to be one
-        self._protocol.send_response(self._protocol.accept(request))
+        requests = self._protocol.events_received()
+        if not requests or not isinstance(requests[0], Request):
+            # More or longer headers than websockets takes, though h11 took them.
+            self.write(HEAD_TOO_LARGE)
+            return False
+        self._protocol.send_response(self._protocol.accept(requests[0]))
         if trailing:
             self._protocol.receive_data(trailing)
         self._flush_protocol()
@@ -63,11 +69,12 @@ class WebSocket:
 
     def _push(self, data: bytes | bytearray) -> int:
         try:
-            return os.write(self._fd, data)
+            # The number is asked for each time: a closed socket says -1, where a remembered one may be somebody else's.
+            return os.write(self._stream.socket.fileno(), data)
         except BlockingIOError:
             return 0
         except OSError:
-            self.closing = True
+            self._broken = self.closing = True
             return len(data)
 
     async def run_writer(self) -> None:
@@ -76,7 +83,7 @@ class WebSocket:
             while not self._buffer:
                 await self._work.park()
             with trio.move_on_after(self._write_timeout_seconds) as scope:
-                await trio.lowlevel.wait_writable(self._fd)
+                await trio.lowlevel.wait_writable(self._stream.socket)
             if scope.cancelled_caught:
                 raise WriteTimeout(f"no byte taken for {self._write_timeout_seconds} s")
             del self._buffer[: self._push(self._buffer)]
@@ -84,7 +91,7 @@ class WebSocket:
 
     async def wait_flushed(self) -> None:
         """Return when nothing is kept any more."""
-        while self._buffer and not self.closing:
+        while self._buffer and not self._broken:
             await self._work.park()
 
     async def wait_below(self, low_bytes: int) -> None:
@@ -93,12 +100,18 @@ class WebSocket:
             await self._work.park()
 
     async def receive(self) -> list[str | bytes]:
-        """The next whole messages, in order. Raises `ConnectionClosed` at the end of the stream or of the protocol."""
+        """The next whole messages, in order.
+
+        Raises `ConnectionClosed` at the end of the stream, `ProtocolViolation` once the peer has broken RFC 6455 or
+        the limit of bytes and has been told so by a close frame (B7, B8).
+        """
         while True:
             messages = list(self._messages())
             self._flush_protocol()
             if messages:
                 return messages
+            if self._protocol.parser_exc is not None:
+                raise ProtocolViolation(str(self._protocol.parser_exc))
             if self._protocol.close_expected():
                 raise ConnectionClosed("the WebSocket is closing")
             try:
@@ -114,12 +127,13 @@ class WebSocket:
             if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
                 if event.opcode is not Opcode.CONT:
                     self._is_text = event.opcode is Opcode.TEXT
-                self._parts.append(bytes(event.data))
+                self._message += event.data
                 if event.fin:
                     yield self._assembled()
 
     def _assembled(self) -> str | bytes:
-        data, self._parts = b"".join(self._parts), []
+        data = bytes(self._message)
+        self._message.clear()
         if not self._is_text:
             return data
         try:
@@ -127,7 +141,7 @@ class WebSocket:
         except UnicodeDecodeError:
             self._protocol.fail(1007)
             self._flush_protocol()
-            raise PacketError("not UTF-8") from None
+            raise ProtocolViolation("not UTF-8") from None
 
     def close(self) -> None:
         """Send a close frame without status (B14); nothing can be written afterwards."""
@@ -135,6 +149,17 @@ class WebSocket:
             self._protocol.send_close()
             self._flush_protocol()
         self.closing = True
+        self._work.unpark_all()
+
+    async def linger(self) -> None:
+        """Read what still comes until the peer closes: closing over unread bytes would reset the connection, and the
+        close frame with it. The caller sets the time that this may take."""
+        try:
+            await self._stream.send_eof()
+            while await self._stream.receive_some(RECEIVE_BYTES):
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
 
     def _flush_protocol(self) -> None:
         for data in self._protocol.data_to_send():

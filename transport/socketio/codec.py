@@ -120,7 +120,7 @@ def _parse(text: str) -> tuple[Packet, int | None]:
     namespace, position = _namespace(text, position)
     packet_id, position = _packet_id(text, position)
     data = _json(text[position:]) if position < len(text) else None
-    if count is None:
+    if count is None or data is None:  # attachments belong to something
         data = _checked(kind, data)
     return Packet(kind, namespace, data, packet_id), count
 
