@@ -39,7 +39,7 @@ class Append:
     file: AppendFile
     offset: int
     data: bytes
-    error: StorageError | None = None
+    error: StorageError | None = attrs.field(factory=lambda: OutcomeUnknown("the committer stopped in the middle"))
     done: bool = False
     _waiters: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
@@ -56,14 +56,22 @@ class Append:
 
 
 class Committer:
-    """`run` must be alive in some nursery for appends to end."""
+    """`run` must be alive in some nursery for appends to end.
+
+    `distrusted` are the paths of logs with a failed sync: what is read of them may be on no disk (K15).
+    """
 
     def __init__(self, disk: Disk, durability: Durability = Durability.SYNC) -> None:
         self._disk = disk
         self._durability = durability
         self._pending: list[Append] = []
         self._unsynced: dict[int, AppendFile] = {}
+        self._sync_at = float("inf")
+        self._failed: dict[int, AppendFile] = {}
         self._work = trio.lowlevel.ParkingLot()
+        self._busy = False
+        self._group_ends = trio.lowlevel.ParkingLot()
+        self.distrusted: set[str] = set()
         self._threads = ThreadPoolExecutor(SYNC_THREADS_MAX, "greenroom-sync")
         self._groups = 0
         self._appends = 0
@@ -73,50 +81,92 @@ class Committer:
         self._pending.append(append)
         self._work.unpark()
 
+    def withdraw(self, append: Append) -> bool:
+        """Take it back; False when its group has begun, which then ends, whoever waits."""
+        if append not in self._pending:
+            return False
+        self._pending.remove(append)
+        return True
+
     async def run(self) -> None:
         """Commit group after group until cancelled; a group that has begun is brought to its end."""
         try:
             while True:
                 await self._wait_for_work()
-                group, self._pending = self._pending, []
-                try:
-                    await self._disk.run(partial(self._commit, group))
-                finally:
-                    for append in group:
-                        append.settle()
-                self._groups += 1
-                self._appends += len(group)
+                await self._commit_group()
         finally:
+            with trio.CancelScope(shield=True):
+                await self._disk.run(partial(self._sync, list(self._unsynced.values())))
+            for append in self._pending:
+                append.settle()
             self._threads.shutdown()
 
     async def _wait_for_work(self) -> None:
         if self._pending:
             return
-        window = ASYNC_WINDOW_SECONDS if self._unsynced else float("inf")
-        with trio.move_on_after(window):
+        with trio.move_on_at(self._sync_at):
             await self._work.park()
 
-    def _commit(self, group: Sequence[Append]) -> None:
-        """In the disk's own thread: write everything, then sync everything."""
-        for append in group:
-            _write(append)
-        files = {id(append.file): append.file for append in group if append.error is None}
+    async def _commit_group(self) -> None:
+        group, self._pending = self._pending, []
+        due = self._take_due()
+        self._busy = True
+        try:
+            failed = await self._disk.run(partial(self._commit, group, due))
+        finally:
+            self._busy = False
+            self._group_ends.unpark_all()
+            for append in group:
+                append.settle()
+        self._failed |= failed
+        self._groups += 1
+        self._appends += len(group)
         if self._durability is Durability.ASYNC:
-            due, self._unsynced = (self._unsynced, files) if not group else ({}, self._unsynced | files)
-        else:
-            due = files
+            self._owe({id(append.file): append.file for append in group if append.error is None})
+
+    def _take_due(self) -> dict[int, AppendFile]:
+        """What mode `async` has to sync by now: even when groups never cease, the window is kept (K9)."""
+        if trio.current_time() < self._sync_at:
+            return {}
+        due, self._unsynced, self._sync_at = self._unsynced, {}, float("inf")
+        return due
+
+    def _owe(self, files: dict[int, AppendFile]) -> None:
+        if files and not self._unsynced:
+            self._sync_at = trio.current_time() + ASYNC_WINDOW_SECONDS
+        self._unsynced |= files
+
+    def _commit(self, group: Sequence[Append], due: dict[int, AppendFile]) -> dict[int, AppendFile]:
+        """In the disk's own thread: write everything, then sync what is due. Returns files that failed unnoticed."""
+        outcomes = [self._write(append) for append in group]
+        written = {id(append.file): append.file for append, error in zip(group, outcomes, strict=True) if error is None}
+        if self._durability is Durability.SYNC:
+            due = written
         failures = self._sync(list(due.values()))
-        for append in group:
-            append.error = append.error or failures.get(id(append.file))
+        for append, error in zip(group, outcomes, strict=True):
+            append.error = error or failures.get(id(append.file))
+        return {key: file for key, file in due.items() if key in failures and key not in written}
+
+    def _write(self, append: Append) -> StorageError | None:
+        """In mode `async`, a sync that failed when nobody waited is told to the next who appends (K15)."""
+        if self._failed.pop(id(append.file), None) is not None:
+            return OutcomeUnknown("an earlier sync of this file failed")
+        return _write(append)
 
     def _sync(self, files: list[AppendFile]) -> dict[int, StorageError]:
         # One file alone is not worth a second thread.
         results = [_sync_one(files[0])] if len(files) == 1 else list(self._threads.map(_sync_one, files))
         return {id(file): error for file, error in zip(files, results, strict=True) if error is not None}
 
-    def forget(self, file: AppendFile) -> None:
-        """The file is about to be closed."""
-        self._unsynced.pop(id(file), None)
+    async def close(self, file: AppendFile) -> StorageError | None:
+        """Sync what mode `async` still owes this file and close it; says when a sync of it has failed."""
+        while self._busy:
+            await self._group_ends.park()
+        error: StorageError | None = None
+        if self._failed.pop(id(file), None) is not None:
+            error = OutcomeUnknown("an earlier sync of this file failed")
+        owed = self._unsynced.pop(id(file), None) is not None
+        return await self._disk.run(partial(_close, file, error, owed=owed))
 
     def statistics(self) -> dict[str, int]:
         return {"groups": self._groups, "appends": self._appends, "pending": len(self._pending)}
@@ -125,11 +175,12 @@ class Committer:
         return f"<Committer {self._durability} {self._appends} appends in {self._groups} groups>"
 
 
-def _write(append: Append) -> None:
+def _write(append: Append) -> StorageError | None:
     try:
         append.file.write(append.data)
     except OSError as failure:
-        append.error = _cut_back(append, failure)
+        return _cut_back(append, failure)
+    return None
 
 
 def _cut_back(append: Append, failure: OSError) -> StorageError:
@@ -146,3 +197,10 @@ def _sync_one(file: AppendFile) -> StorageError | None:
     except OSError as failure:
         return OutcomeUnknown(f"the sync failed: {failure}")
     return None
+
+
+def _close(file: AppendFile, error: StorageError | None, *, owed: bool) -> StorageError | None:
+    if owed and error is None:
+        error = _sync_one(file)
+    file.close()
+    return error

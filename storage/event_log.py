@@ -138,6 +138,9 @@ class EventLog(_Reader):
         found = _scan_file(disk, path)
         if found.damage is not None:
             raise _corrupt(path, found.damage)
+        if path in committer.distrusted:
+            _renew(disk, path)
+            committer.distrusted.discard(path)
         file = disk.open_append(path)
         log = cls(disk, path, found, file, committer)
         if found.torn:
@@ -159,13 +162,29 @@ class EventLog(_Reader):
         try:
             await append.wait()
         except OutcomeUnknown:
-            self._closed = True
+            self._close_for_doubt()
             raise
         except trio.Cancelled:
-            # The group goes on without us; only a new reading of the file can tell how it ended.
-            self._closed = True
+            # Only a new reading of the file can tell how it ended, and nothing may be written behind that reader.
+            await self._let_end(append)
             raise
         self._adopt(lines, [event for batch in batches for event in batch])
+
+    def _close_for_doubt(self) -> None:
+        self._closed = True
+        self._committer.distrusted.add(self._path)
+
+    async def _let_end(self, append: Append) -> None:
+        self._closed = True
+        if self._committer.withdraw(append):
+            return
+        with trio.CancelScope(shield=True):
+            try:
+                await append.wait()
+            except OutcomeUnknown:
+                self._close_for_doubt()
+            except StorageError:
+                return
 
     def read_tail(self, start: int, stop: int) -> list[bytes] | None:
         """Recent events [start, stop) from memory, or None when they are not all here."""
@@ -180,10 +199,10 @@ class EventLog(_Reader):
         return recent
 
     async def close(self) -> None:
-        """Let go of the file. Nothing is lost by not calling this."""
+        """Let go of the file. Nothing of mode `sync` is lost by not calling this."""
         self._closed = True
-        self._committer.forget(self._file)
-        await self._disk.run(self._file.close)
+        if await self._committer.close(self._file) is not None:
+            self._close_for_doubt()
 
     def _adopt(self, lines: list[bytes], events: list[bytes]) -> None:
         for line in lines:
@@ -208,13 +227,24 @@ def _corrupt(path: str, damage: Damage) -> CorruptLog:
     return CorruptLog(path, offset=damage.offset, event_id=damage.event_id, why=damage.why)
 
 
+def _renew(disk: Disk, path: str) -> None:
+    """After a failed sync the pages look clean and may be on no disk: only a fresh file is believed (K15)."""
+    try:
+        disk.replace(path, disk.read(path, 0, disk.size(path)))
+    except OSError as failure:
+        raise StorageError(f"{path}: the log could not be moved to a fresh file: {failure}") from failure
+
+
 def _cut(disk: Disk, path: str, file: AppendFile, found: Scan, quarantine: str) -> Repair:
     """Keep the torn end aside first, then cut it: a crash in between cuts it again."""
-    rest = disk.read(path, found.good_bytes, file.size())
-    name = f"{quarantine}/{path.replace('/', '-')}-{found.epoch + 1}-{found.good_bytes}"
-    disk.make_folder(quarantine)
-    disk.replace(name, rest)
     try:
+        rest = disk.read(path, found.good_bytes, file.size())
+        disk.make_folder(quarantine)
+        prefix = f"{path.replace('/', '-')}-{found.epoch + 1}-{found.good_bytes}-"
+        # A log may tear twice at the same place before anything was appended: both ends are kept.
+        before = sum(name.startswith(prefix) for name in disk.list_folder(quarantine))
+        name = f"{quarantine}/{prefix}{before}"
+        disk.replace(name, rest)
         file.truncate(found.good_bytes)
         file.sync()
     except OSError as failure:

@@ -19,9 +19,14 @@ T = TypeVar("T")
 THREADS_MAX = 8
 """Blocking work at one time: the committer, and readers of old history."""
 
+CLOSED = -1
+"""A descriptor on which every call fails with EBADF."""
+
 
 class LocalAppendFile:
     """A descriptor opened with O_APPEND."""
+
+    _fd = CLOSED
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -41,7 +46,14 @@ class LocalAppendFile:
         return os.fstat(self._fd).st_size
 
     def close(self) -> None:
-        os.close(self._fd)
+        # After this the number may be another file's, and must never be written to again.
+        fd, self._fd = self._fd, CLOSED
+        if fd != CLOSED:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        # A log whose actor failed is dropped without being closed.
+        self.close()
 
 
 class LocalDisk:

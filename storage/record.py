@@ -20,6 +20,7 @@ _LINE = re.compile(
     rb'(\{"id":(\d{1,15}),"epoch":(\d{1,15}),"batch":\[(\d{1,9}),(\d{1,9})\],)"crc":"([0-9a-f]{8})","event":(\{.*\})\}'
 )
 _EVENT_KEY = b'"event":'
+_LINE_HEAD = re.compile(rb'\{"id":')
 
 INDEX_STRIDE = 32
 """Every so many records one offset is kept: 60,000 events cost 15 KB, and a read wastes at most 31 lines."""
@@ -96,10 +97,15 @@ def scan(data: bytes) -> Scan:
         record = decode(data[offset:end]) if end >= 0 else None
         why = "the line is damaged" if record is None else scanner.objection(record)
         if record is None or why:
-            return scanner.ended(offset, why, data, end)
+            return scanner.ended(offset, why, data)
         scanner.take(record, offset, end + 1)
         offset = end + 1
     return scanner.result(torn=scanner.good_bytes < len(data))
+
+
+def _line_at(data: bytes, offset: int) -> bytes:
+    end = data.find(b"\n", offset)
+    return data[offset : end if end >= 0 else len(data)]
 
 
 class _Scanner:
@@ -138,11 +144,14 @@ class _Scanner:
             self.next_id, self.good_bytes = self.expected_id, end
             self.good_checksum, self.good_epoch = self.checksum, self.epoch
 
-    def ended(self, offset: int, why: str, data: bytes, end: int) -> Scan:
-        """The line at `offset` is bad: the tail is torn, unless a later batch is whole."""
+    def ended(self, offset: int, why: str, data: bytes) -> Scan:
+        """The line at `offset` is bad: the tail is torn, unless a record of a later batch is whole.
+
+        Records are looked for by how they begin, as the damage may have been to the newline before one.
+        """
         batch_first_id = self.next_id
-        for line in data[end + 1 :].split(b"\n") if end >= 0 else ():
-            record = decode(line)
+        for head in _LINE_HEAD.finditer(data, offset + 1):
+            record = decode(_line_at(data, head.start()))
             if record is not None and record.id - record.place > batch_first_id:
                 return self.result(torn=False, damage=Damage(offset, self.expected_id, why))
         return self.result(torn=True)

@@ -5,7 +5,7 @@ format.json  lock  conversations/{id}/{events.jsonl,state.json,files/}  quaranti
 
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,14 @@ from storage import snapshot as snapshots
 from storage.catalogue import Catalogue, Entry
 from storage.committer import Committer, Durability
 from storage.disk import Disk
-from storage.errors import ConversationExists, ConversationNotFound, UnknownFormat
+from storage.errors import (
+    ConversationExists,
+    ConversationNotFound,
+    OutcomeUnknown,
+    StorageDegraded,
+    StorageError,
+    UnknownFormat,
+)
 from storage.event_log import EventLog, LogView
 from storage.record import decode, encode_batch
 from storage.snapshot import Snapshot
@@ -53,7 +60,10 @@ class Store:
         return conversation_id in self.catalogue
 
     async def create(self, entry: Entry, events: Sequence[bytes]) -> None:
-        """Bring a conversation into being with its first batch, durably and as a whole. Raises `ConversationExists`."""
+        """Bring a conversation into being with its first batch, durably and as a whole.
+
+        Raises `ConversationExists`, `StorageDegraded` (nothing of it is there) or `OutcomeUnknown`.
+        """
         if self.exists(entry.conversation_id):
             raise ConversationExists(entry.conversation_id)
         if not _ID.fullmatch(entry.conversation_id):
@@ -68,7 +78,25 @@ class Store:
                 self.catalogue.remove(entry.conversation_id)
 
     def _create(self, conversation_id: str, events: Sequence[bytes]) -> None:
-        hidden = f"{CONVERSATIONS}/{HALF_MADE}{conversation_id}"
+        hidden, target = f"{CONVERSATIONS}/{HALF_MADE}{conversation_id}", f"{CONVERSATIONS}/{conversation_id}"
+        try:
+            self._make(hidden, events)
+            self.disk.rename(hidden, target)
+            self.disk.sync_folder(CONVERSATIONS)
+        except OSError as failure:
+            raise self._unmake(hidden, target, failure) from failure
+
+    def _unmake(self, hidden: str, target: str, failure: OSError) -> StorageError:
+        """The catalogue had no such conversation, so whatever is under its names is ours."""
+        try:
+            self.disk.remove_tree(target)
+            self.disk.remove_tree(hidden)
+        except OSError as second:
+            return OutcomeUnknown(f"a failed creation could not be undone: {failure}; {second}")
+        return StorageDegraded(f"the creation failed and was undone: {failure}")
+
+    def _make(self, hidden: str, events: Sequence[bytes]) -> None:
+        self.disk.remove_tree(hidden)
         self.disk.make_folder(f"{hidden}/files")
         file = self.disk.open_append(f"{hidden}/events.jsonl")
         try:
@@ -77,8 +105,6 @@ class Store:
         finally:
             file.close()
         self.disk.sync_folder(hidden)
-        self.disk.rename(hidden, f"{CONVERSATIONS}/{conversation_id}")
-        self.disk.sync_folder(CONVERSATIONS)
 
     async def open_log(self, conversation_id: str) -> EventLog:
         """The log for its one writer. Raises `ConversationNotFound`, `CorruptLog`."""
@@ -95,7 +121,12 @@ class Store:
         source = self._path(conversation_id)
         await self.disk.run(partial(self._bury, source, grave))
         self.catalogue.remove(conversation_id)
-        self._nursery.start_soon(self.disk.run, partial(self.disk.remove_tree, grave))
+        self._nursery.start_soon(self.disk.run, partial(self._decay, grave))
+
+    def _decay(self, grave: str) -> None:
+        """What cannot be removed now, or when the store closes first, is removed at the next start."""
+        with suppress(OSError):
+            self.disk.remove_tree(grave)
 
     def _bury(self, source: str, grave: str) -> None:
         self.disk.rename(source, grave)

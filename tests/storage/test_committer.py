@@ -1,0 +1,212 @@
+"""Group commit and its failures: K8, K9, K14, K15."""
+
+import pytest
+import trio
+import trio.testing
+
+from storage.committer import ASYNC_WINDOW_SECONDS, Append, Committer, Durability
+from storage.errors import LogClosed, OutcomeUnknown, StorageDegraded
+from storage.event_log import EventLog, LogView
+from tests.fakes.faulty_disk import FaultyDisk
+from tests.fakes.held_disk import HeldDisk
+from tests.storage.committers import running_committer
+
+
+def path_of(name: str) -> str:
+    return f"{name}/events.jsonl"
+
+
+async def open_log(disk: FaultyDisk | HeldDisk, committer: Committer, name: str) -> EventLog:
+    disk.make_folder(name)
+    disk.open_append(path_of(name))
+    return await EventLog.open(disk, path_of(name), committer, "quarantine")
+
+
+async def read_all(disk: FaultyDisk | HeldDisk, name: str) -> list[bytes]:
+    view = await LogView.open(disk, path_of(name))
+    assert view.damage is None
+    return await view.read(0, 1000)
+
+
+async def test_k08_many_appenders_share_few_groups_and_each_is_synced() -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk) as committer:
+        logs = [await open_log(disk, committer, f"c{number}") for number in range(50)]
+        async with trio.open_nursery() as nursery:
+            for log in logs:
+                nursery.start_soon(log.append, [[b"{}"]])
+        assert committer.statistics()["appends"] == 50
+        assert committer.statistics()["groups"] <= 3
+    assert sorted(disk.faults.synced) == sorted(path_of(f"c{number}") for number in range(50))
+
+
+async def test_k14_a_failed_write_is_cut_back_reaches_only_its_file_and_works_again() -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk) as committer:
+        bad, good = await open_log(disk, committer, "bad"), await open_log(disk, committer, "good")
+        await bad.append([[b'{"n":0}']])
+        before = disk.size(path_of("bad"))
+        disk.faults.writes.add(path_of("bad"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(good.append, [[b'{"g":0}']])
+            with pytest.raises(StorageDegraded):
+                await bad.append([[b'{"n":1}']])
+        assert (disk.size(path_of("bad")), bad.next_id) == (before, 1)
+        assert await bad.read(0, 9) == [b'{"n":0}']
+        disk.faults.writes.clear()
+        await bad.append([[b'{"n":2}'], [b'{"n":3}', b'{"n":4}']])
+        assert await bad.read(0, 9) == await read_all(disk, "bad")
+    assert await read_all(disk, "bad") == [b'{"n":%d}' % number for number in (0, 2, 3, 4)]
+    assert await read_all(disk, "good") == [b'{"g":0}']
+
+
+async def test_k14_what_could_not_be_cut_back_is_unknown_and_closes_the_log() -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk) as committer:
+        log = await open_log(disk, committer, "c")
+        disk.faults.writes.add(path_of("c"))
+        disk.faults.truncates.add(path_of("c"))
+        with pytest.raises(OutcomeUnknown):
+            await log.append([[b"{}"]])
+        with pytest.raises(LogClosed):
+            await log.append([[b"{}"]])
+
+
+async def test_k15_a_failed_sync_is_unknown_never_retried_and_leaves_siblings_alone() -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk) as committer:
+        bad, good = await open_log(disk, committer, "bad"), await open_log(disk, committer, "good")
+        disk.faults.syncs.add(path_of("bad"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(good.append, [[b"{}"]])
+            with pytest.raises(OutcomeUnknown):
+                await bad.append([[b"{}"]])
+        with pytest.raises(LogClosed):
+            await bad.append([[b"{}"]])
+        await bad.close()
+        await good.append([[b"{}"]])
+        assert disk.faults.synced.count(path_of("bad")) == 1
+
+
+async def test_k15_after_a_failed_sync_only_a_fresh_file_is_believed() -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk) as committer:
+        log = await open_log(disk, committer, "c")
+        await log.append([[b'{"n":0}']])
+        disk.faults.syncs.add(path_of("c"))
+        with pytest.raises(OutcomeUnknown):
+            await log.append([[b'{"n":1}']])
+        disk.faults.syncs.clear()
+        again = await EventLog.open(disk, path_of("c"), committer, "quarantine")
+        assert disk.replaced == [path_of("c")]
+        await again.append([[b'{"n":2}']])
+        await EventLog.open(disk, path_of("c"), committer, "quarantine")
+        assert disk.replaced == [path_of("c")]
+        assert again.epoch > log.epoch
+    assert await read_all(disk, "c") == [b'{"n":0}', b'{"n":1}', b'{"n":2}']
+
+
+async def test_an_appender_cancelled_before_its_group_leaves_nothing_and_breaks_nobody() -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk) as committer:
+        gone, stays = await open_log(disk, committer, "gone"), await open_log(disk, committer, "stays")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stays.append, [[b"{}"]])
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await gone.append([[b"{}"]])
+        assert scope.cancelled_caught
+        with pytest.raises(LogClosed):
+            await gone.append([[b"{}"]])
+    assert (await read_all(disk, "gone"), await read_all(disk, "stays")) == ([], [b"{}"])
+
+
+@pytest.mark.wallclock
+async def test_an_appender_cancelled_within_its_group_ends_with_it_so_that_nothing_is_written_behind_a_new_reader() -> (
+    None
+):
+    disk = HeldDisk()
+    over: list[str] = []
+    async with running_committer(disk) as committer:
+        gone, stays = await open_log(disk, committer, "gone"), await open_log(disk, committer, "stays")
+        disk.release.clear()
+        scope = trio.CancelScope()
+
+        async def cancelled() -> None:
+            with scope:
+                await gone.append([[b"{}"]])
+            over.append("cancelled")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cancelled)
+            nursery.start_soon(stays.append, [[b"{}"]])
+            while not disk.size(path_of("gone")) or not disk.size(path_of("stays")):
+                await trio.sleep(0.01)
+            scope.cancel()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert over == []
+            disk.release.set()
+        assert over == ["cancelled"]
+    assert (await read_all(disk, "gone"), await read_all(disk, "stays")) == ([b"{}"], [b"{}"])
+
+
+async def test_k08_a_committer_that_is_stopped_never_calls_unwritten_bytes_durable() -> None:
+    disk = FaultyDisk()
+    committer = Committer(disk)
+    append = Append(disk.open_append("f"), 0, b"data")
+    committer.submit(append)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await committer.run()
+    assert disk.size("f") == 0
+    with pytest.raises(OutcomeUnknown):
+        await append.wait()
+
+
+async def test_k09_async_syncs_within_its_window_also_when_groups_never_cease(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk, Durability.ASYNC) as committer:
+        log = await open_log(disk, committer, "c")
+        await log.append([[b"{}"]])
+        assert disk.faults.synced == []
+        for _ in range(10):
+            await trio.sleep(ASYNC_WINDOW_SECONDS / 4)
+            await log.append([[b"{}"]])
+        assert len(disk.faults.synced) >= 2
+        await trio.sleep(2 * ASYNC_WINDOW_SECONDS)
+        synced = len(disk.faults.synced)
+        await trio.sleep(20 * ASYNC_WINDOW_SECONDS)
+        assert len(disk.faults.synced) == synced
+
+
+@pytest.mark.parametrize("how", ["close", "stop"])
+async def test_k09_async_owes_nothing_after_a_close_or_a_stop(how: str, autojump_clock: trio.testing.MockClock) -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk, Durability.ASYNC) as committer:
+        log = await open_log(disk, committer, "c")
+        await log.append([[b"{}"]])
+        if how == "close":
+            await log.close()
+            assert disk.faults.synced == [path_of("c")]
+    assert disk.faults.synced == [path_of("c")]
+
+
+async def test_k15_async_tells_a_sync_that_failed_unnoticed_to_the_next_append(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    disk = FaultyDisk()
+    async with running_committer(disk, Durability.ASYNC) as committer:
+        log, good = await open_log(disk, committer, "c"), await open_log(disk, committer, "good")
+        disk.faults.syncs.add(path_of("c"))
+        await log.append([[b"{}"]])
+        await good.append([[b"{}"]])
+        await trio.sleep(3 * ASYNC_WINDOW_SECONDS)
+        await good.append([[b"{}"]])
+        with pytest.raises(OutcomeUnknown):
+            await log.append([[b"{}"]])
+        disk.faults.syncs.clear()
+        again = await EventLog.open(disk, path_of("c"), committer, "quarantine")
+        assert disk.replaced == [path_of("c")]
+        await again.append([[b"{}"]])
