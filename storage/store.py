@@ -47,10 +47,12 @@ Describe = Callable[[str, bytes], Entry | None]
 class Store:
     """Made by `open_store`."""
 
-    def __init__(self, disk: Disk, committer: Committer, durability: Durability, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, disk: Disk, catalogue: Catalogue, committer: Committer, durability: Durability, nursery: trio.Nursery
+    ) -> None:
         self.disk = disk
         self.durability = durability
-        self.catalogue = Catalogue()
+        self.catalogue = catalogue
         self._committer = committer
         self._nursery = nursery
 
@@ -150,9 +152,21 @@ class Store:
             raise ConversationNotFound(conversation_id)
         return f"{CONVERSATIONS}/{conversation_id}/{name}".rstrip("/")
 
-    # --- start ---------------------------------------------------------------------------------------------------
+    def statistics(self) -> dict[str, int]:
+        return {"conversations": len(self.catalogue), **self._committer.statistics()}
 
-    def prepare(self, describe: Describe) -> None:
+    def __repr__(self) -> str:
+        return f"<Store {self.disk!r} {self.durability} {len(self.catalogue)} conversations>"
+
+
+class _Start:
+    """What is done before anything is served."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.catalogue = Catalogue()
+
+    def prepare(self, describe: Describe) -> Catalogue:
         """Check the format, clear away what a crash left half made, and list what there is."""
         self._check_format()
         for folder in (CONVERSATIONS, QUARANTINE, TRASH):
@@ -164,6 +178,7 @@ class Store:
                 self.disk.remove_tree(f"{CONVERSATIONS}/{name}")
             elif _ID.fullmatch(name):
                 self.catalogue.add(self._entry(name, describe))
+        return self.catalogue
 
     def _check_format(self) -> None:
         if not self.disk.exists("format.json"):
@@ -193,21 +208,16 @@ class Store:
             return b""
         return data.partition(b"\n")[0]
 
-    def statistics(self) -> dict[str, int]:
-        return {"conversations": len(self.catalogue), **self._committer.statistics()}
-
-    def __repr__(self) -> str:
-        return f"<Store {self.disk!r} {self.durability} {len(self.catalogue)} conversations>"
-
 
 @asynccontextmanager
 async def open_store(disk: Disk, describe: Describe, durability: Durability = Durability.SYNC) -> AsyncIterator[Store]:
     """The store, locked for this process for the block (K3). Raises `StoreLocked`, `UnknownFormat`."""
     with disk.lock("lock"):
+        # Before the nursery, which would wrap what is raised into a group.
+        catalogue = await disk.run(partial(_Start(disk).prepare, describe))
         committer = Committer(disk, durability)
         async with trio.open_nursery() as nursery:
-            store = Store(disk, committer, durability, nursery)
-            await disk.run(partial(store.prepare, describe))
+            store = Store(disk, catalogue, committer, durability, nursery)
             nursery.start_soon(committer.run)
             yield store
             nursery.cancel_scope.cancel()

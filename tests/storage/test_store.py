@@ -1,0 +1,240 @@
+"""The data folder as a whole: K3, creation and deletion as a whole, what a start makes of what it finds."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from subprocess import PIPE
+
+import orjson
+import pytest
+import trio
+import trio.testing
+
+from storage.catalogue import Entry
+from storage.errors import (
+    ConversationExists,
+    ConversationNotFound,
+    OutcomeUnknown,
+    StorageDegraded,
+    StoreLocked,
+    UnknownFormat,
+)
+from storage.local_disk import LocalDisk
+from storage.memory_disk import MemoryDisk
+from storage.record import encode_batch
+from storage.snapshot import Snapshot
+from storage.store import open_store
+from tests.fakes.faulty_disk import FaultyDisk
+
+FIRST = b'{"kind":"created"}'
+
+
+def describe(conversation_id: str, first_event: bytes) -> Entry | None:
+    return Entry(conversation_id, "2026-01-01T00:00:00Z", {"known": "yes"}) if first_event == FIRST else None
+
+
+def entry(conversation_id: str) -> Entry:
+    return Entry(conversation_id, "2026-01-01T00:00:00Z")
+
+
+async def listed(disk: MemoryDisk | LocalDisk) -> list[str]:
+    async with open_store(disk, describe) as store:
+        return [found.conversation_id for found in store.catalogue.page(100)[0]]
+
+
+async def test_what_is_created_is_there_after_a_restart(tmp_path: Path) -> None:
+    async with open_store(LocalDisk(tmp_path), describe) as store:
+        await store.create(entry("a"), [FIRST, b'{"n":1}'])
+        log = await store.open_log("a")
+        await log.append([[b'{"n":2}']])
+        await store.save_snapshot("a", Snapshot(2, log.checksum, {"s": 1}))
+        folder = store.workspace("a")
+        assert folder is not None
+        assert folder.is_dir()
+    async with open_store(LocalDisk(tmp_path), describe) as store:
+        [found] = store.catalogue.page(10)[0]
+        assert (found.conversation_id, found.attributes) == ("a", {"known": "yes"})
+        view = await store.view("a")
+        assert await view.read(0, 9) == [FIRST, b'{"n":1}', b'{"n":2}']
+        assert await store.load_snapshot("a") == Snapshot(2, view.checksum, {"s": 1})
+        with pytest.raises(ConversationExists):
+            await store.create(entry("a"), [FIRST])
+    for line in (tmp_path / "conversations/a/events.jsonl").read_bytes().splitlines():
+        assert list(orjson.loads(line)) == ["id", "epoch", "batch", "crc", "event"]
+
+
+async def steps_of_a_creation() -> int:
+    disk = FaultyDisk()
+    async with open_store(disk, describe) as store:
+        disk.faults.steps_left = 1000
+        await store.create(entry("a"), [FIRST])
+        return 1000 - disk.faults.steps_left
+
+
+async def test_a_creation_that_fails_at_any_step_for_good_is_not_there() -> None:
+    """The disk fails from that step on: when even the undoing failed, the answer says that nobody knows."""
+    for step in range(await steps_of_a_creation()):
+        disk = FaultyDisk()
+        async with open_store(disk, describe) as store:
+            disk.faults.steps_left = step
+            with pytest.raises(OutcomeUnknown):
+                await store.create(entry("a"), [FIRST])
+            assert not store.exists("a")
+        disk.faults.steps_left = None
+        last = step == await steps_of_a_creation() - 1
+        assert await listed(disk) == (["a"] if last else [])
+        assert disk.list_folder("conversations") == (["a"] if last else [])
+
+
+@pytest.mark.parametrize("failing", ["write", "sync", "folder"])
+async def test_k14_a_creation_that_fails_once_is_undone_and_can_be_repeated(failing: str) -> None:
+    disk = SyncFolderFails()
+    hidden = "conversations/.new-a/events.jsonl"
+    async with open_store(disk, describe) as store:
+        disk.failing = "conversations" if failing == "folder" else ""
+        disk.faults.writes |= {hidden} if failing == "write" else set()
+        disk.faults.syncs |= {hidden} if failing == "sync" else set()
+        with pytest.raises(StorageDegraded):
+            await store.create(entry("a"), [FIRST])
+        assert disk.list_folder("conversations") == []
+        assert not store.exists("a")
+        disk.failing = ""
+        disk.faults.writes.clear()
+        disk.faults.syncs.clear()
+        await store.create(entry("a"), [FIRST])
+        assert await (await store.view("a")).read(0, 9) == [FIRST]
+    assert await listed(disk) == ["a"]
+
+
+class SyncFolderFails(FaultyDisk):
+    failing = ""
+
+    def sync_folder(self, path: str) -> None:
+        super().sync_folder(path)
+        if path == self.failing:
+            raise OSError(5, "cannot sync")
+
+
+async def test_a_half_made_rest_does_not_get_into_the_next_creation() -> None:
+    disk = MemoryDisk()
+    async with open_store(disk, describe) as store:
+        disk.make_folder("conversations/.new-a")
+        disk.replace("conversations/.new-a/events.jsonl", b"half")
+        await store.create(entry("a"), [FIRST])
+        view = await store.view("a")
+        assert (view.next_id, view.damage) == (1, None)
+
+
+@pytest.mark.parametrize("bad", ["", "..", "a/b", "a" * 101, "ä", ".new-a"])
+async def test_ids_that_are_not_ids_never_reach_the_disk(bad: str) -> None:
+    disk = MemoryDisk()
+    async with open_store(disk, describe) as store:
+        with pytest.raises(ConversationNotFound):
+            await store.create(entry(bad), [FIRST])
+        with pytest.raises(ConversationNotFound):
+            await store.view(bad)
+        assert disk.list_folder("conversations") == []
+
+
+async def test_a_deleted_conversation_is_gone_at_once_and_its_bytes_soon() -> None:
+    disk = MemoryDisk()
+    async with open_store(disk, describe) as store:
+        await store.create(entry("a"), [FIRST])
+        await store.create(entry("b"), [FIRST])
+        await store.delete("a")
+        assert (store.exists("a"), store.exists("b")) == (False, True)
+        with pytest.raises(ConversationNotFound):
+            await store.view("a")
+        with pytest.raises(ConversationNotFound):
+            await store.delete("a")
+        await trio.testing.wait_all_tasks_blocked()
+        assert disk.list_folder("trash") == []
+        await store.create(entry("a"), [FIRST])
+    assert sorted(await listed(disk)) == ["a", "b"]
+
+
+async def test_bytes_that_cannot_be_removed_wait_for_the_next_start() -> None:
+    disk = FaultyDisk()
+    async with open_store(disk, describe) as store:
+        await store.create(entry("a"), [FIRST])
+        disk.faults.removals = True
+        await store.delete("a")
+        await trio.testing.wait_all_tasks_blocked()
+        disk.faults.removals = False
+        await store.create(entry("b"), [FIRST])
+    assert len(disk.list_folder("trash")) == 1
+    assert await listed(disk) == ["b"]
+    assert disk.list_folder("trash") == []
+
+
+async def test_a_store_that_closes_before_the_bytes_are_removed_removes_them_at_the_next_start(tmp_path: Path) -> None:
+    async with open_store(LocalDisk(tmp_path), describe) as store:
+        await store.create(entry("a"), [FIRST])
+        await store.delete("a")
+    assert await listed(LocalDisk(tmp_path)) == []
+    assert list((tmp_path / "trash").iterdir()) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage\n", encode_batch(0, 1, [FIRST])[0][:-9], *encode_batch(0, 1, [b"{}"])])
+async def test_a_conversation_whose_first_record_is_damaged_or_strange_is_listed(data: bytes) -> None:
+    disk = MemoryDisk()
+    async with open_store(disk, describe) as store:
+        await store.create(entry("a"), [FIRST])
+        disk.replace("conversations/a/events.jsonl", data)
+    async with open_store(disk, describe) as store:
+        [found] = store.catalogue.page(9)[0]
+        assert found.conversation_id == "a"
+        assert found.created.endswith("Z")
+        assert found.attributes == {}
+
+
+async def test_a_long_first_record_is_read_whole() -> None:
+    disk = MemoryDisk()
+    long = b'{"text":"%s"}' % (b"x" * 100_000)
+    async with open_store(disk, describe) as store:
+        await store.create(entry("a"), [long])
+    seen: list[bytes] = []
+    async with open_store(disk, lambda _, event: seen.append(event)):
+        assert seen == [long]
+
+
+@pytest.mark.parametrize("data", [b'{"format":2}', b"", b"garbage"])
+async def test_a_folder_of_another_format_is_refused_and_left_alone(data: bytes) -> None:
+    disk = MemoryDisk()
+    disk.replace("format.json", data)
+    with pytest.raises(UnknownFormat):
+        await listed(disk)
+    assert disk.list_folder("") == ["format.json"]
+    disk.replace("format.json", b'{"format":1}')
+    assert await listed(disk) == []
+
+
+HOLDER = """
+import sys, trio
+from pathlib import Path
+from storage.local_disk import LocalDisk
+from storage.store import open_store
+async def main():
+    async with open_store(LocalDisk(Path(sys.argv[1])), lambda *_: None):
+        print("held", flush=True)
+        await trio.to_thread.run_sync(sys.stdin.read)
+trio.run(main)
+"""
+
+
+@pytest.mark.wallclock
+async def test_k03_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        root = Path(__file__).parents[2]
+        command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+        holder: trio.Process = await nursery.start(
+            partial(trio.run_process, command, stdin=PIPE, stdout=PIPE, cwd=root, check=False)
+        )
+        with trio.fail_after(30):
+            assert holder.stdout is not None
+            assert await holder.stdout.receive_some(5) == b"held\n"
+            with pytest.raises(StoreLocked, match=str(holder.pid)):
+                await listed(LocalDisk(tmp_path))
+            holder.kill()
+            await holder.wait()
+        assert await listed(LocalDisk(tmp_path)) == []
