@@ -5,8 +5,8 @@ upgrades, and on loopback the Host header must name this machine, or a rebound D
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -14,6 +14,10 @@ __all__ = ["OriginPolicy"]
 
 MUTATIONS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 BODY_TYPES = ("application/json", "multipart/form-data")
+
+# Not urlsplit: it raises on half a bracket, and finds a host behind an `@` that no Host header has.
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:@/?#\\\s]+)(?::[0-9]{1,5})?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 @attrs.frozen
@@ -29,7 +33,7 @@ class OriginPolicy:
         name = _name(host)
         if self.on_loopback and not (_is_loopback(name) or name in self.permitted_hosts):
             return "this Host is not served here"
-        if origin is None or origin in self.permitted_origins or urlsplit(origin).netloc == host:
+        if origin is None or origin in self.permitted_origins or _is_same(origin, host):
             return None
         return "this Origin is not permitted"
 
@@ -40,11 +44,19 @@ class OriginPolicy:
     @staticmethod
     def wants_other_content_type(method: str, content_type: str, *, has_body: bool) -> bool:
         """Mutations carry JSON or multipart: a form of another site cannot send the former unasked."""
-        return method in MUTATIONS and has_body and not content_type.lower().startswith(BODY_TYPES)
+        return method in MUTATIONS and has_body and content_type.partition(";")[0].strip().lower() not in BODY_TYPES
 
 
 def _name(host: str) -> str:
-    return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    match = _HOST.fullmatch(host)
+    return match[1].strip("[]").rstrip(".").lower() if match is not None else ""
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Whether the page came from this Host. A proxy may have ended TLS, so the scheme only tells the default port."""
+    scheme, found, authority = origin.lower().partition("://")
+    port = _DEFAULT_PORTS.get(scheme, "")
+    return bool(found and port) and authority.removesuffix(port) == host.lower().removesuffix(port)
 
 
 def _is_loopback(name: str) -> bool:

@@ -159,12 +159,8 @@ class Endpoint:
     ) -> None:
         reason = Reason.TRANSPORT_ERROR
         try:
-            while not connection.closed and not websocket.closing:
-                for message in await websocket.receive():
-                    packet = decode_text(message) if isinstance(message, str) else decode_binary(message)
-                    is_main = connection.websocket is websocket
-                    handle = connection.session.received if is_main else received
-                    connection.perform(handle(packet, trio.current_time()))
+            with websocket.reading:
+                await self._loop(connection, websocket, received)
         except PacketError:
             reason = Reason.PARSE_ERROR
         except ClientFault:
@@ -177,6 +173,16 @@ class Endpoint:
             elif connection.probe is websocket:
                 connection.probe = None
                 connection.perform(connection.session.probe_closed())
+
+    async def _loop(
+        self, connection: Connection, websocket: WebSocket, received: Callable[[Any, float], Effects]
+    ) -> None:
+        while not connection.closed and not websocket.closing:
+            for message in await websocket.receive():
+                packet = decode_text(message) if isinstance(message, str) else decode_binary(message)
+                is_main = connection.websocket is websocket
+                handle = connection.session.received if is_main else received
+                connection.perform(handle(packet, trio.current_time()))
 
     # --- polling -------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ class WebSocket:
         self._is_text = True
         self._broken = False
         self.closing = False
+        # Whoever loops over `receive` does so inside this scope, so that `close` ends a reader that waits.
+        self.reading = trio.CancelScope()
 
     def accept(self, target: str, headers: list[tuple[str, str]], trailing: bytes) -> bool:
         """Answer the upgrade request that somebody else has parsed; False when it was refused."""
@@ -149,6 +151,7 @@ class WebSocket:
             self._protocol.send_close()
             self._flush_protocol()
         self.closing = True
+        self.reading.cancel()
         self._work.unpark_all()
 
     async def linger(self) -> None:
