@@ -172,11 +172,20 @@ async def _guarded(
 ) -> None:
     with connection_guard("connection_crashed"):
         async with stream:
-            guarded = GuardedStream(stream)
-            connection = _Connection(cast("Any", app), config, context, cast("Any", {}), cast("Any", guarded))
-            await connection.run()
-            if connection.handed_over is not None:
-                await upgrader(stream, _upgrade(connection.handed_over, connection.remote))
+            # What hypercorn and h11 keep goes with that call: a WebSocket lives for hours.
+            upgrade = await _speak_http(stream, app, config, context)
+            if upgrade is not None:
+                await upgrader(stream, upgrade)
+
+
+async def _speak_http(
+    stream: trio.SocketStream, app: ASGIWrapper, config: Config, context: WorkerContext
+) -> Upgrade | None:
+    guarded = GuardedStream(stream)
+    connection = _Connection(cast("Any", app), config, context, cast("Any", {}), cast("Any", guarded))
+    await connection.run()
+    handed_over = connection.handed_over
+    return None if handed_over is None else _upgrade(handed_over, connection.remote)
 
 
 def _upgrade(handed_over: _HandedOver, remote: str) -> Upgrade:
