@@ -1,4 +1,8 @@
-"""Configuration: flags over environment over TOML over defaults, validated once. Pure; names are contract §6's."""
+"""Configuration: flags over environment over TOML over defaults, validated once. Pure; names are contract §6's.
+
+What lives here: one table of settings, and `load`, which reads nothing itself, so that every source can be tested.
+What must not: a setting that nothing obeys, since whoever sets it would believe that it holds.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,6 +35,8 @@ class Config:
 
 
 def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError("must be a whole number")
     port = int(text)
     if not 0 <= port <= 65_535:
         raise ValueError("must lie between 0 and 65535")
@@ -38,7 +44,10 @@ def _port(text: str) -> int:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number of seconds") from None
     if not 0 < number < float("inf"):
         raise ValueError("must be a number of seconds above 0")
     return number
@@ -46,9 +55,10 @@ def _positive(text: str) -> float:
 
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text not in choices:
+        lowered = text.lower()  # V0's own documents write LOG_LEVEL=INFO
+        if lowered not in choices:
             raise ValueError(f"must be one of {', '.join(choices)}")
-        return text
+        return lowered
 
     return parse
 
@@ -61,7 +71,8 @@ def _flag(text: str) -> bool:
 
 
 def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    """Origins and hosts; browsers send both in lower case, without a slash at the end."""
+    return tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
 
 
 @attrs.frozen
@@ -86,9 +97,15 @@ _SETTINGS = (
     _Setting("log_json", _flag, ("LOG_JSON",)),
 )
 
+_BEYOND_TEXT = (dict, list)
+
 
 def load(flags: Mapping[str, str | None], environment: Mapping[str, str], toml: Mapping[str, Any], path: str) -> Config:
-    """The configuration; `toml` is the parsed file `path`. Empty values count as absent. Raises `ConfigError`."""
+    """The configuration; `toml` is the parsed file `path`. Empty values count as absent. Raises `ConfigError`.
+
+    `flags` are named as the fields of `Config`. A name that is no setting is left alone: the environment and V0's
+    files hold much that is meant for others.
+    """
     values: dict[str, Any] = {}
     for setting in _SETTINGS:
         found = _find(setting, flags, environment, toml, path)
@@ -97,7 +114,7 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], toml: 
             try:
                 values[setting.field] = setting.parse(text)
             except ValueError as failure:
-                raise ConfigError(f"{source}: {text!r} cannot be used: {failure}") from failure
+                raise ConfigError(f"{source}: {text!r} {failure}") from failure
     config = Config(**values)
     return attrs.evolve(config, data=config.data.expanduser())
 
@@ -114,9 +131,17 @@ def _find(
     for name in setting.environment:
         if environment.get(name):
             return environment[name], f"environment {name}"
-    if setting.toml is not None:
-        section, name = setting.toml
-        value = toml.get(section, {}).get(name)
-        if value not in (None, ""):
-            return str(value), f"file {path} [{section}] {name}"
-    return None
+    return _find_in_file(*setting.toml, toml, path) if setting.toml is not None else None
+
+
+def _find_in_file(section: str, name: str, toml: Mapping[str, Any], path: str) -> tuple[str, str] | None:
+    table = toml.get(section, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"file {path}: [{section}] must be a table")
+    value = table.get(name)
+    source = f"file {path} [{section}] {name}"
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        value = ",".join(value)
+    if isinstance(value, _BEYOND_TEXT):
+        raise ConfigError(f"{source}: must be a single value or a list of texts")
+    return None if value in (None, "") else (str(value), source)

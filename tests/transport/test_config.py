@@ -1,0 +1,107 @@
+"""Configuration: flags over environment over file over defaults; a bad value is named with its source."""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transport.config import Config, ConfigError, load
+
+FILE = "green.toml"
+
+
+def test_nothing_said_is_the_defaults_with_a_real_folder() -> None:
+    assert load({}, {}, {}, "") == attrs.evolve(Config(), data=Path("~/.greenroom").expanduser())
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "toml", "port"),
+    [
+        ({"port": "1"}, {"port": "2"}, {"core": {"port": 3}}, 1),
+        ({"port": None}, {"port": "2"}, {"core": {"port": 3}}, 2),
+        ({"port": ""}, {"PORT": "2"}, {"core": {"port": 3}}, 2),
+        ({}, {"port": "1", "PORT": "2"}, {}, 1),
+        ({}, {"port": ""}, {"core": {"port": 3}}, 3),
+        ({}, {}, {"core": {"port": ""}}, 3000),
+        ({"port": "0"}, {"port": "2"}, {}, 0),
+    ],
+)
+def test_the_nearer_source_wins_and_an_empty_value_is_none(
+    flags: dict[str, str | None], environment: dict[str, str], toml: dict[str, Any], port: int
+) -> None:
+    assert load(flags, environment, toml, FILE).port == port
+
+
+@pytest.mark.parametrize(
+    ("environment", "field", "value"),
+    [
+        ({"FILE_STORE_PATH": "/data"}, "data", Path("/data")),
+        ({"FILE_STORE": "memory"}, "file_store", "memory"),
+        ({"SANDBOX_TIMEOUT": "7.5"}, "sandbox_timeout_seconds", 7.5),
+        ({"GREENROOM_SANDBOX": "bubblewrap"}, "sandbox", "bubblewrap"),
+        ({"GREENROOM_DURABILITY": "async"}, "durability", "async"),
+        ({"LOG_LEVEL": "INFO"}, "log_level", "info"),
+        ({"LOG_JSON": "1"}, "log_json", True),
+        ({"LOG_JSON": "False"}, "log_json", False),
+        (
+            {"PERMITTED_CORS_ORIGINS": "http://a.example/, ,HTTPS://b.example:8443"},
+            "permitted_cors_origins",
+            ("http://a.example", "https://b.example:8443"),
+        ),
+        ({"GREENROOM_PERMITTED_HOSTS": "Green.example"}, "permitted_hosts", ("green.example",)),
+    ],
+)
+def test_the_environment_by_v0s_names(environment: dict[str, str], field: str, value: object) -> None:
+    assert getattr(load({}, environment, {}, ""), field) == value
+
+
+def test_the_file_by_v0s_sections() -> None:
+    toml = {"core": {"file_store_path": "/data", "permitted_hosts": ["a", "b"]}, "sandbox": {"timeout": 5}}
+    config = load({}, {}, toml, FILE)
+    assert (config.data, config.permitted_hosts, config.sandbox_timeout_seconds) == (Path("/data"), ("a", "b"), 5.0)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "toml", "says"),
+    [
+        ({"port": "http"}, {}, {}, "flag --port: 'http' must be a whole number"),
+        ({"port": "-1"}, {}, {}, "flag --port: '-1' must be a whole number"),
+        ({}, {"PORT": "65536"}, {}, "environment PORT: '65536' must lie between 0 and 65535"),
+        ({}, {"SANDBOX_TIMEOUT": "soon"}, {}, "environment SANDBOX_TIMEOUT: 'soon' must be a number of seconds"),
+        ({}, {"SANDBOX_TIMEOUT": "nan"}, {}, "environment SANDBOX_TIMEOUT: 'nan' must be"),
+        ({}, {}, {"sandbox": {"timeout": 0}}, "file green.toml [sandbox] timeout: '0' must be"),
+        ({}, {}, {"core": {"durability": "maybe"}}, "file green.toml [core] durability: 'maybe' must be one of sync"),
+        ({}, {}, {"core": {"port": {"http": 1}}}, "file green.toml [core] port: must be a single value"),
+        ({}, {}, {"core": {"permitted_hosts": [1]}}, "file green.toml [core] permitted_hosts: must be"),
+        ({}, {}, {"core": 1}, "file green.toml: [core] must be a table"),
+        ({}, {"LOG_JSON": "perhaps"}, {}, "environment LOG_JSON: 'perhaps' must be true or false"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_source_in_one_line(
+    flags: dict[str, str | None], environment: dict[str, str], toml: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(flags, environment, toml, FILE)
+    assert str(caught.value).startswith(says)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_meant_for_others_is_left_alone() -> None:
+    environment = {"HOME": "/root", "SANDBOX_VOLUMES": "x"}
+    toml = {"llm": {"model": "m"}, "core": {"runtime": "docker"}, "version": 1}
+    assert load({}, environment, toml, FILE) == load({}, {}, {}, "")
+
+
+NAMES = st.sampled_from(["host", "port", "file_store_path", "durability", "permitted_hosts", "timeout", "kind"])
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text() | st.integers())
+
+
+@given(st.dictionaries(st.sampled_from(["core", "sandbox"]), VALUES | st.dictionaries(NAMES, VALUES)))
+def test_any_file_is_a_configuration_or_a_config_error(toml: dict[str, Any]) -> None:
+    try:
+        load({}, {}, toml, FILE)
+    except ConfigError as failure:
+        assert FILE in str(failure)  # noqa: PT017 - either end is right
