@@ -1,4 +1,8 @@
-"""Structured logs: one line a fact, to stderr, for people or as JSON."""
+"""Structured logs: one line a fact, to stderr, for people or as JSON.
+
+What lives here: the set-up of structlog for the process, and the way of the standard library's `logging` into it,
+since libraries speak to that one. What must not: a logger of a room; each names its own.
+"""
 
 import logging
 import sys
@@ -9,7 +13,7 @@ __all__ = ["configure"]
 
 
 def configure(level: str, *, as_json: bool) -> None:
-    """Set structlog up for the process."""
+    """Set structlog and the root of `logging` up for the process; `level` is debug, info, warning or error."""
     renderer = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
@@ -25,3 +29,14 @@ def configure(level: str, *, as_json: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    root = logging.getLogger()
+    root.handlers = [_ToStructlog()]
+    root.setLevel(getattr(logging, level.upper()))
+
+
+class _ToStructlog(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        # Libraries may invent levels; structlog knows the five.
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        logger = structlog.get_logger().bind(logger=record.name)
+        logger.log(level, record.getMessage(), exc_info=record.exc_info)

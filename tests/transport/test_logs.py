@@ -1,0 +1,61 @@
+"""Logs: one line a fact on stderr, from structlog and from the standard library alike."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from transport.logs import configure
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return [json.loads(line) for line in captured.err.splitlines()]
+
+
+def test_a_fact_is_one_json_line_with_time_and_level(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", as_json=True)
+    structlog.get_logger().info("opened", conversation_id="c1")
+    structlog.get_logger().debug("too fine")
+    (line,) = _lines(capsys)
+    assert (line["event"], line["conversation_id"], line["level"]) == ("opened", "c1", "info")
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", as_json=True)
+    structlog.get_logger().error("failed", error_id="e1", exc_info=ValueError("why"))
+    (line,) = _lines(capsys)
+    assert "why" in json.dumps(line["exception"])
+
+
+def test_libraries_speak_through_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("warning", as_json=True)
+    logging.getLogger("a.library").warning("%d left", 3)
+    logging.getLogger("a.library").log(35, "between the levels")
+    logging.getLogger("a.library").info("too fine")
+    lines = _lines(capsys)
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("3 left", "warning"),
+        ("between the levels", "warning"),
+    ]
+    assert lines[0]["logger"] == "a.library"
+
+
+def test_for_people_it_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("debug", as_json=False)
+    structlog.get_logger().info("opened", conversation_id="c1")
+    assert "opened" in capsys.readouterr().err
