@@ -1,4 +1,9 @@
-"""The REST application as a whole: resources, health, and what holds for every request and answer."""
+"""The REST application as a whole: resources, health, and what holds for every request and answer.
+
+What lives here: the checks before every route (Host, Origin, content type, id), the headers after it, and the one
+place where errors become answers. What must not: a route of a resource, or the table of errors, which the socket
+shares.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -40,6 +45,7 @@ def make_app(
     """The ASGI application. `readiness` tells what `/readyz` shows; its `ready` decides the status."""
     app = QuartTrio("greenroom")
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    app.url_map.merge_slashes = False  # `/api//conversations` is another path, not a redirect
     app.register_blueprint(conversation_routes.blueprint(conversations))
     app.register_blueprint(event_routes.blueprint(conversations))
     _add_health(app, readiness)
@@ -59,8 +65,9 @@ def _add_health(app: QuartTrio, readiness: Callable[[], Mapping[str, Any]]) -> N
 
     @app.get("/readyz")
     async def ready() -> Response:
-        told = readiness()
-        return answer(told, 200 if told["ready"] else 503)
+        told = dict(readiness())
+        is_ready = told.pop("ready")
+        return answer({"status": "ready" if is_ready else "stopping", **told}, 200 if is_ready else 503)
 
 
 def _add_checks(app: QuartTrio, policy: OriginPolicy) -> None:
@@ -72,8 +79,9 @@ def _add_checks(app: QuartTrio, policy: OriginPolicy) -> None:
             return answer({"detail": objection}, 403)
         if request.method == "OPTIONS" and policy.is_permitted_cross_origin(origin):
             return Response(b"", 204)
-        has_body = bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "")
-        if policy.wants_other_content_type(request.method, request.headers.get("Content-Type", ""), has_body=has_body):
+        content_type = request.headers.get("Content-Type", "")
+        # No header tells of a body in HTTP/2, so a type that may not carry one has it read.
+        if policy.wants_other_content_type(request.method, content_type, has_body=True) and await request.get_data():
             return answer({"detail": "The body must be JSON (Content-Type: application/json)"}, 415)
         problem = conversation_id_problem((request.view_args or {}).get("conversation_id", ""))
         return answer({"detail": problem}, 400) if problem is not None else None
@@ -101,15 +109,13 @@ def _cors(origin: str) -> dict[str, str]:
 def _add_errors(app: QuartTrio) -> None:
     @app.errorhandler(Invalid)
     async def invalid(failure: Invalid) -> Response:
-        detail = [
-            {"type": problem.type, "loc": problem.loc, "msg": problem.msg, "input": problem.input}
-            for problem in failure.problems
-        ]
-        return answer({"detail": detail}, 422)
+        return answer({"detail": [problem.body() for problem in failure.problems]}, 422)
 
     @app.errorhandler(HTTPException)
     async def http(failure: HTTPException) -> Response:
-        return answer({"detail": failure.name}, failure.code or 500)
+        allow = getattr(failure, "valid_methods", None)  # of a 405, which must name them
+        headers = {"allow": ", ".join(sorted(allow))} if allow else {}
+        return answer({"detail": failure.name}, failure.code or 500, headers)
 
     @app.errorhandler(Exception)
     async def other(failure: Exception) -> Response:

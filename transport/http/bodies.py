@@ -1,13 +1,27 @@
-"""Request bodies and parameters: parsed into values, or a 422 of the contract's shape (§0)."""
+"""Request bodies and parameters: parsed into values, or a 422 of the contract's shape (§0).
 
-from collections.abc import Mapping
+What lives here: what every resource needs to read a request and to write an answer. What must not: a route, or a
+word about conversations beyond what their ids look like; the resources say which fields they know.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import orjson
 from quart import Response, request
 
-__all__ = ["Invalid", "Problem", "answer", "conversation_id_problem", "fields", "integer", "json_body"]
+__all__ = [
+    "Invalid",
+    "Problem",
+    "answer",
+    "conversation_id_problem",
+    "fields",
+    "integer",
+    "json_body",
+    "one_of",
+    "wrong_type",
+]
 
 
 @attrs.frozen
@@ -18,6 +32,11 @@ class Problem:
     loc: tuple[str | int, ...]
     msg: str
     input: Any = None
+    ctx: Mapping[str, Any] | None = None
+
+    def body(self) -> dict[str, Any]:
+        """As JSON; `ctx` only where there is one."""
+        return attrs.asdict(self, filter=lambda field, value: field.name != "ctx" or value is not None)
 
 
 class Invalid(Exception):
@@ -44,10 +63,20 @@ async def json_body(*, required: bool = True) -> dict[str, Any]:
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as failure:
-        raise Invalid(Problem("json_invalid", ("body", failure.pos), "JSON decode error", {})) from failure
+        told = {"error": failure.msg}
+        raise Invalid(Problem("json_invalid", ("body", failure.pos), "JSON decode error", {}, told)) from failure
     if not isinstance(body, dict):
-        raise Invalid(Problem("dict_type", ("body",), "Input should be an object", body))
+        raise Invalid(wrong_type(dict, body, "body"))
     return body
+
+
+_TYPES = {str: ("string", "string"), list: ("list", "list"), dict: ("dict", "dictionary"), bool: ("bool", "boolean")}
+
+
+def wrong_type(kind: type, value: Any, *loc: str | int) -> Problem:
+    """The value at `loc` is not of this kind: str, list, dict or bool."""
+    name, called = _TYPES[kind]
+    return Problem(f"{name}_type", loc, f"Input should be a valid {called}", value)
 
 
 def fields(body: Mapping[str, Any], known: Mapping[str, type], *, strict: bool = True) -> dict[str, Any]:
@@ -60,12 +89,17 @@ def fields(body: Mapping[str, Any], known: Mapping[str, type], *, strict: bool =
     for name, kind in known.items():
         value = body.get(name)
         if value is not None and type(value) is not kind:
-            problems.append(
-                Problem(f"{kind.__name__}_type", ("body", name), f"Input should be a valid {kind.__name__}", value)
-            )
+            problems.append(wrong_type(kind, value, "body", name))
     if problems:
         raise Invalid(*problems)
     return {name: body[name] for name in known if body.get(name) is not None}
+
+
+def one_of(allowed: Sequence[str], value: Any, *loc: str) -> None:
+    """Raises `Invalid` unless the value is one of these; `loc` is where it stands."""
+    if value not in allowed:
+        expected = " or ".join((", ".join(f"'{choice}'" for choice in allowed[:-1]), f"'{allowed[-1]}'"))
+        raise Invalid(Problem("enum", loc, f"Input should be {expected}", value, {"expected": expected}))
 
 
 def integer(name: str, default: int | None) -> Any:

@@ -1,5 +1,10 @@
-"""`/api/conversations`: create, list, look, rename, start, stop, delete (contract §1.1)."""
+"""`/api/conversations`: create, list, look, rename, start, stop, delete (contract §1.1).
 
+What lives here: the routes of the resource and its JSON. What must not: what a conversation is or does; every route
+asks the service one question and renders the answer.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -8,7 +13,7 @@ from quart import Blueprint, Response, request
 from actors.conversation.service import Conversations, Summary
 from actors.domain.events import ConversationCreated, MessageAction
 from storage.errors import ConversationNotFound
-from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body
+from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body, one_of, wrong_type
 
 __all__ = ["blueprint"]
 
@@ -27,6 +32,8 @@ CREATE_FIELDS: dict[str, type] = {
     "replay_json": str, "suggested_task": dict, "create_microagent": dict, "conversation_instructions": str,
     "mcp_config": dict,
 }  # fmt: skip
+
+GIT_PROVIDERS = ("github", "gitlab", "bitbucket", "enterprise_sso")
 
 UNSUPPORTED = ("replay_json", "suggested_task", "create_microagent", "mcp_config")
 
@@ -49,13 +56,15 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
         for name in UNSUPPORTED:
             if name in body:
                 raise Invalid(Problem("unsupported", ("body", name), "This server does not support it yet", body[name]))
+        if "git_provider" in body:
+            one_of(GIT_PROVIDERS, body["git_provider"], "body", "git_provider")
         created = ConversationCreated(
             selected_repository=body.get("repository"),
             selected_branch=body.get("selected_branch"),
             git_provider=body.get("git_provider"),
             conversation_instructions=body.get("conversation_instructions"),
         )
-        images = tuple(str(image) for image in body.get("image_urls", ())) or None
+        images = _texts(body.get("image_urls", ()), "image_urls") or None
         text = body.get("initial_user_msg")
         message = MessageAction(text, image_urls=images) if text else None
         summary = await conversations.create(created, message)
@@ -67,11 +76,7 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
         where = {}
         if "conversation_trigger" in request.args:
             where["trigger"] = request.args["conversation_trigger"]
-            if where["trigger"] not in TRIGGERS:
-                problem = Problem(
-                    "enum", ("query", "conversation_trigger"), f"Input should be one of {', '.join(TRIGGERS)}"
-                )
-                raise Invalid(attrs.evolve(problem, input=where["trigger"]))
+            one_of(TRIGGERS, where["trigger"], "query", "conversation_trigger")
         if "selected_repository" in request.args:
             where["selected_repository"] = request.args["selected_repository"]
         found, following = await conversations.page(limit=limit, cursor=request.args.get("page_id"), where=where)
@@ -103,7 +108,9 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
 
     @routes.post("/api/conversations/<conversation_id>/start")
     async def start(conversation_id: str) -> Response:
-        fields(await json_body(), {"providers_set": list}, strict=False)
+        body = fields(await json_body(), {"providers_set": list}, strict=False)
+        for provider in body.get("providers_set", ()):
+            one_of(GIT_PROVIDERS, provider, "body", "providers_set")
         try:
             summary = await conversations.start(conversation_id)
         except ConversationNotFound:
@@ -113,11 +120,18 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
     @routes.post("/api/conversations/<conversation_id>/stop")
     async def stop(conversation_id: str) -> Response:
         before = await conversations.stop(conversation_id)
-        message = "The conversation was stopped" if before != "STOPPED" else "The conversation was not running"
+        message = "Conversation stopped successfully" if before != "STOPPED" else "Conversation was not running"
         body = {"status": "ok", "conversation_id": conversation_id, "message": message, "conversation_status": before}
         return answer(body)
 
     return routes
+
+
+def _texts(values: Sequence[Any], name: str) -> tuple[str, ...]:
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            raise Invalid(wrong_type(str, value, "body", name, index))
+    return tuple(values)
 
 
 def _ok(summary: Summary) -> Response:

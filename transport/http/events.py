@@ -1,4 +1,8 @@
-"""`…/events` and `…/message` (contract §1.2). Events go out as the bytes that lie on disk."""
+"""`…/events` and `…/message` (contract §1.2). Events go out as the bytes that lie on disk (K10).
+
+What lives here: the routes of the log, and the filter over it. What must not: an event that is built here; what a
+client may add is decided by the codec, and the rest of the log is the server's alone.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +14,7 @@ from actors.conversation.service import Conversations
 from actors.domain.codec import decode_client_action
 from actors.domain.events import MessageAction
 from storage.errors import ConversationNotFound
-from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body
+from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body, wrong_type
 
 __all__ = ["blueprint"]
 
@@ -71,7 +75,7 @@ async def _filter() -> Callable[[bytes], bool] | None:
         except orjson.JSONDecodeError as failure:
             raise Invalid(Problem("json_invalid", ("query", "filter"), "JSON decode error")) from failure
         if not isinstance(wanted, dict):
-            raise Invalid(Problem("dict_type", ("query", "filter"), "Input should be an object", wanted))
+            raise Invalid(wrong_type(dict, wanted, "query", "filter"))
     else:
         wanted = await json_body(required=False)
     checked = fields(wanted, FILTER_FIELDS)

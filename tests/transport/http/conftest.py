@@ -1,0 +1,31 @@
+"""The REST application over the real service, on a disk in memory and with a sandbox that runs nothing."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+
+from actors.agent.understudy import Understudy
+from actors.conversation.service import describe, open_conversations
+from storage.memory_disk import MemoryDisk
+from storage.store import open_store
+from tests.fakes.scripted_sandbox import ScriptedSandbox
+from transport.http.app import make_app
+from transport.origins import OriginPolicy
+
+POLICY = OriginPolicy(on_loopback=True, permitted_origins=("http://ui.example",))
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with (
+        open_store(MemoryDisk(), describe) as store,
+        open_conversations(store, Understudy(), lambda _: ScriptedSandbox()) as conversations,
+    ):
+        yield make_app(conversations, POLICY, lambda: {"ready": True, "durability": "sync"}).test_client()
+
+
+@pytest.fixture
+async def conversation_id(client: Client) -> str:
+    answer = await client.post("/api/conversations", json={})
+    return str((await answer.get_json())["conversation_id"])

@@ -1,0 +1,132 @@
+"""What holds for every request and every answer: health, headers, checks, errors."""
+
+from typing import Any, cast
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+from structlog.testing import capture_logs
+
+from actors.conversation.errors import Refused
+from actors.conversation.service import Conversations
+from actors.runtime import AskTimedOut, MailboxFull
+from storage.errors import CorruptLog, OutcomeUnknown, StorageDegraded
+from tests.transport.http.conftest import POLICY
+from transport.http.app import make_app
+from transport.refusals import refusal
+
+ALL = "/api/conversations"
+
+
+class Failing:
+    """A service in which every question ends in the same error."""
+
+    def __init__(self, failure: Exception) -> None:
+        self.failure = failure
+
+    async def summary(self, _: str) -> None:
+        raise self.failure
+
+
+def _failing(failure: Exception) -> Client:
+    service = cast("Conversations", Failing(failure))
+    return make_app(service, POLICY, lambda: {"ready": False, "durability": "sync"}).test_client()
+
+
+async def test_health(client: Client) -> None:
+    assert await (await client.get("/alive")).get_json() == {"status": "ok"}
+    assert await (await client.get("/health")).get_json() == "OK"
+    ready = await client.get("/readyz")
+    assert (ready.status_code, await ready.get_json()) == (200, {"status": "ready", "durability": "sync"})
+
+
+async def test_a_server_that_stops_is_alive_and_not_ready() -> None:
+    client = _failing(ValueError())
+    assert (await client.get("/alive")).status_code == 200
+    ready = await client.get("/readyz")
+    assert (ready.status_code, (await ready.get_json())["status"]) == (503, "stopping")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "detail"),
+    [
+        ("GET", "/nowhere", 404, "Not Found"),
+        ("GET", "/api/nowhere", 404, "Not Found"),
+        ("GET", "/api//conversations", 404, "Not Found"),
+        ("PUT", ALL, 405, "Method Not Allowed"),
+    ],
+)
+async def test_no_route_is_json_too(client: Client, method: str, path: str, status: int, detail: str) -> None:
+    answer = await client.open(path, method=method, json={})
+    assert (answer.status_code, await answer.get_json()) == (status, {"detail": detail})
+
+
+async def test_a_405_names_what_is_allowed(client: Client) -> None:
+    allow = (await client.put(ALL)).headers["allow"]
+    assert {"GET", "POST"} <= set(allow.split(", "))
+
+
+@pytest.mark.parametrize("path", ["/alive", ALL, f"{ALL}/a..b", "/nowhere"])
+async def test_no_answer_is_cached(client: Client, path: str) -> None:
+    headers = (await client.get(path)).headers
+    assert headers["cache-control"] == "no-cache, no-store, must-revalidate, max-age=0"
+    assert (headers["pragma"], headers["expires"]) == ("no-cache", "0")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Origin": "http://ui.example", "Content-Type": "application/json"}, 200),
+    ],
+)
+async def test_pages_of_others_create_nothing(client: Client, headers: dict[str, str], status: int) -> None:
+    assert (await client.post(ALL, data=b"{}", headers=headers)).status_code == status
+    found = (await (await client.get(ALL)).get_json())["results"]
+    assert len(found) == (1 if status == 200 else 0)
+
+
+async def test_a_permitted_page_may_ask_first(client: Client) -> None:
+    asked = {"Origin": "http://ui.example", "Access-Control-Request-Method": "POST"}
+    answer = await client.options(ALL, headers=asked)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, "http://ui.example")
+    refused = await client.options(ALL, headers=asked | {"Origin": "http://evil.example"})
+    assert (refused.status_code, "access-control-allow-origin" in refused.headers) == (403, False)
+
+
+async def test_a_body_beyond_the_limit_is_a_413(client: Client) -> None:
+    data = b'{"initial_user_msg":"' + b"x" * 4 * 1024 * 1024 + b'"}'
+    assert (await client.post(ALL, data=data, headers={"Content-Type": "application/json"})).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "retry_after"),
+    [
+        (Refused("bad_state", "no"), 409, None),
+        (MailboxFull("x"), 429, "1"),
+        (StorageDegraded("/secret/place: full"), 503, "5"),
+        (OutcomeUnknown("/secret/place: gone"), 503, "5"),
+        (AskTimedOut("x"), 504, None),
+        (CorruptLog("x", offset=7, event_id=1, why="/secret/place: line 7"), 409, None),
+    ],
+)
+async def test_a_known_error_is_answered_by_the_table(failure: Exception, status: int, retry_after: str | None) -> None:
+    answer = await _failing(failure).get(f"{ALL}/x")
+    told = refusal(failure)
+    assert told is not None
+    assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
+    body = {"detail": told.message, "code": told.code, "success": False, "error": told.message}
+    assert await answer.get_json() == body
+    assert "secret" not in told.message
+
+
+async def test_a_stranger_gets_an_id_that_the_log_explains() -> None:
+    failure = RuntimeError("the key is hunter2")
+    with capture_logs() as logs:
+        answer = await _failing(failure).get(f"{ALL}/x")
+    body: dict[str, Any] = await answer.get_json()
+    assert (answer.status_code, body["detail"], set(body)) == (500, "Internal server error", {"detail", "error_id"})
+    (line,) = [line for line in logs if line.get("error_id") == body["error_id"]]
+    assert line["exc_info"] is failure
