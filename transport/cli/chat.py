@@ -1,11 +1,17 @@
 """`greenroom chat`: a terminal client over trio-websocket. Shows messages, commands and outputs as they come, and
-resumes by id after a lost connection."""
+resumes by id after a lost connection.
 
+What lives here: one connection at a time, and what is typed meanwhile. What must not: the text of an event
+(`lines`), or the server's side. A line is sent once: where its ack did not come before the connection was lost, the
+person is told, since only they can see in the history whether it arrived.
+"""
+
+import io
 import json
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections import deque
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -14,39 +20,68 @@ import attrs
 import trio
 import trio_websocket
 
+from transport.cli.lines import line
 from transport.engineio.codec import PacketType as EnginePacketType
 from transport.engineio.codec import decode_text, text_packet
 from transport.errors import TransportError
 from transport.socketio import codec
 
-__all__ = ["chat"]
+__all__ = ["ChatError", "chat"]
 
 RECONNECT_SECONDS = 1.0
+
+RECONNECT_TRIES_MAX = 60
+"""A minute: a restart of the server takes seconds."""
+
+QUIET_SECONDS = 1.0
+"""After the end of the input, as long as this without an event and with a resting agent means that all was said."""
+
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+"""As the server's (contract §2.1)."""
+
+ATTACHMENTS_MAX = 10
+"""As Socket.IO's own clients; the server sends none."""
+
 REQUEST_TIMEOUT_SECONDS = 10.0
 
 PONG = text_packet(EnginePacketType.PONG).text.decode()
 
 
 class ChatError(OSError):
-    """The conversation cannot be had; the text says why in one line."""
+    """The conversation cannot be had, or not any longer; the text says why in one line."""
 
 
 def chat(url: str, conversation_id: str | None) -> None:
-    """Talk until end of input. Raises `OSError`."""
-    chosen = conversation_id or _create(url)
-    print(f"conversation {chosen}  (resume: greenroom chat --url {url} --conversation {chosen})", flush=True)
-    trio.run(_Chat(url, chosen).run)
+    """Talk until the end of the input. Raises `ChatError` and `KeyboardInterrupt`."""
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    server = _checked(url)
+    chosen = conversation_id or _create(server)
+    print(f"conversation {chosen}  (resume: greenroom chat --url {server} --conversation {chosen})", flush=True)
+    is_interrupted = False
+    try:
+        trio.run(_Chat(server, chosen).run)
+    except* KeyboardInterrupt:
+        is_interrupted = True
+    if is_interrupted:
+        raise KeyboardInterrupt  # bare, as the command line expects it, not in a group
+
+
+def _checked(url: str) -> str:
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+        raise ChatError(f"{url} is not the address of a server; it looks like http://127.0.0.1:3000")
+    return url.rstrip("/")
 
 
 def _create(url: str) -> str:
-    request = urllib.request.Request(  # noqa: S310 - the user's own server
+    request = urllib.request.Request(  # noqa: S310 - http or https, as checked
         f"{url}/api/conversations", b"{}", {"Content-Type": "application/json"}, method="POST"
     )
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
             return str(json.load(answer)["conversation_id"])
-    except (urllib.error.URLError, ValueError, KeyError) as failure:
+    except (OSError, ValueError, KeyError) as failure:
         raise ChatError(f"no conversation from {url}: {failure}") from failure
 
 
@@ -55,30 +90,84 @@ class _Chat:
     url: str
     conversation_id: str
     latest_event_id: int = -1
-    _outgoing: list[str] = attrs.field(factory=list)
-    _typed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+    _socket: trio_websocket.WebSocketConnection | None = None
+    _typed: deque[str] = attrs.field(factory=deque)
+    _unconfirmed: dict[int, str] = attrs.field(factory=dict)
+    _sent_count: int = 0
+    _tries: int = RECONNECT_TRIES_MAX  # a server that was never there is not waited for
+    _agent_is_busy: bool = False
+    _heard_at: float = 0.0
+    _failure: ChatError | None = None
+    _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     async def run(self) -> None:
+        """Raises `ChatError`, bare."""
+        self._heard_at = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read_lines, nursery.cancel_scope)
-            while True:
-                try:
-                    await self._one_connection()
-                except (trio_websocket.HandshakeError, trio_websocket.ConnectionClosed, OSError) as failure:
-                    if isinstance(failure, ChatError):
-                        raise
-                    print(f"[connection lost: {failure}; trying again]", file=sys.stderr)
-                await trio.sleep(RECONNECT_SECONDS)
+            nursery.start_soon(self._send_lines)
+            nursery.start_soon(self._stay_connected, nursery.cancel_scope)
+        if self._failure is not None:
+            raise self._failure
+
+    # --- what is typed -------------------------------------------------------------------------------------------
 
     async def _read_lines(self, scope: trio.CancelScope) -> None:
-        while line := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            if line.strip():
-                self._outgoing.append(line.rstrip("\n"))
-                self._typed.unpark_all()
-        while self._outgoing:  # noqa: ASYNC110 - the end of the input, not a place to be quick
-            await trio.sleep(0.05)
-        await trio.sleep(RECONNECT_SECONDS)  # what the last line led to is still on its way
+        while text := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+            if text.strip():
+                self._typed.append(text.rstrip("\n"))
+                self._changed.unpark_all()
+        while not self._is_settled():  # noqa: ASYNC110 - silence is no event that could be waited for
+            await trio.sleep(QUIET_SECONDS / 10)
         scope.cancel()
+
+    def _is_settled(self) -> bool:
+        is_quiet = trio.current_time() - self._heard_at >= QUIET_SECONDS
+        return is_quiet and not (self._typed or self._unconfirmed or self._agent_is_busy)
+
+    async def _send_lines(self) -> None:
+        while True:
+            while self._socket is None or not self._typed:
+                await self._changed.park()
+            await self._send(self._socket, self._typed.popleft())
+
+    async def _send(self, socket: trio_websocket.WebSocketConnection, text: str) -> None:
+        self._sent_count += 1
+        self._unconfirmed[self._sent_count] = text
+        action = {"action": "message", "args": {"content": text}}
+        packet = codec.event("oh_user_action", action, ack_id=self._sent_count).text.decode()
+        try:
+            await socket.send_message(packet)
+        except trio_websocket.ConnectionClosed:
+            return  # the other task sees it too, and tells which lines are in doubt
+
+    # --- the connection ------------------------------------------------------------------------------------------
+
+    async def _stay_connected(self, scope: trio.CancelScope) -> None:
+        try:
+            while True:
+                self._tell_lost(await self._one_connection())
+                await trio.sleep(RECONNECT_SECONDS)
+        except ChatError as failure:
+            self._failure = failure
+            scope.cancel()
+
+    async def _one_connection(self) -> Exception:
+        """Why it ended. Raises `ChatError` when another one would not help."""
+        try:
+            async with self._open() as socket:
+                await self._talk(socket)
+        except trio_websocket.ConnectionRejected as failure:
+            raise ChatError(f"the server refused: HTTP {failure.status_code}") from failure
+        except TransportError as failure:
+            raise ChatError(f"the server does not speak Socket.IO: {failure}") from failure
+        except (trio_websocket.HandshakeError, trio_websocket.ConnectionClosed, OSError) as failure:
+            if isinstance(failure, ChatError):
+                raise
+            return failure
+        finally:
+            self._socket = None
+        raise AssertionError("a talk ends by an exception")
 
     def _open(self) -> AbstractAsyncContextManager[trio_websocket.WebSocketConnection]:
         parts = urlsplit(self.url)
@@ -88,71 +177,61 @@ class _Chat:
             "conversation_id": self.conversation_id,
             "latest_event_id": self.latest_event_id,
         }
-        connection: Any = trio_websocket.open_websocket_url(
-            f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/socket.io/?{urlencode(query)}",
-            max_message_size=PAYLOAD_BYTES_MAX,
-        )
-        opened: AbstractAsyncContextManager[trio_websocket.WebSocketConnection] = connection
-        return opened
+        scheme = "wss" if parts.scheme == "https" else "ws"
+        address = f"{scheme}://{parts.netloc}{parts.path}/socket.io/?{urlencode(query)}"
+        return trio_websocket.open_websocket_url(address, max_message_size=PAYLOAD_BYTES_MAX)
 
-    async def _one_connection(self) -> None:
-        async with self._open() as socket, trio.open_nursery() as nursery:
-            decoder = codec.Decoder(10, PAYLOAD_BYTES_MAX)
-            await socket.send_message(codec.connect().text.decode())
-            while True:
-                packet = decode_text(str(await socket.get_message()))
-                if packet.type is EnginePacketType.PING:
-                    await socket.send_message(PONG)
-                elif packet.type is EnginePacketType.MESSAGE:
-                    try:
-                        found = decoder.feed(packet.data)
-                    except TransportError as failure:
-                        raise ChatError(f"the server sent no Socket.IO: {failure}") from failure
-                    self._take(found, lambda: nursery.start_soon(self._send_lines, socket))
-
-    def _take(self, packet: codec.Packet | None, joined: Callable[[], None]) -> None:
-        if packet is None:
-            return
-        if packet.type is codec.PacketType.CONNECT:
-            joined()
-        elif packet.type is codec.PacketType.CONNECT_ERROR:
-            raise ChatError(f"the server refused: {packet.data.get('message', packet.data)}")
-        elif packet.type is codec.PacketType.DISCONNECT:
-            raise ChatError("the conversation was stopped")
-        elif packet.type is codec.PacketType.EVENT and packet.data[0] == "oh_event":
-            self._show(packet.data[1])
-
-    async def _send_lines(self, socket: trio_websocket.WebSocketConnection) -> None:
+    async def _talk(self, socket: trio_websocket.WebSocketConnection) -> None:
+        decoder = codec.Decoder(ATTACHMENTS_MAX, PAYLOAD_BYTES_MAX)
+        await socket.send_message(codec.connect().text.decode())
         while True:
-            while self._outgoing:
-                action = {"action": "message", "args": {"content": self._outgoing[0]}}
-                await socket.send_message(codec.event("oh_user_action", action).text.decode())
-                del self._outgoing[0]
-            await self._typed.park()
+            packet = decode_text(str(await socket.get_message()))
+            if packet.type is EnginePacketType.PING:
+                await socket.send_message(PONG)
+            elif packet.type is EnginePacketType.MESSAGE:
+                self._take(decoder.feed(packet.data), socket)
+
+    def _take(self, packet: codec.Packet | None, socket: trio_websocket.WebSocketConnection) -> None:
+        match packet:
+            case codec.Packet(type=codec.PacketType.CONNECT):
+                self._socket, self._tries = socket, 0
+                self._changed.unpark_all()
+            case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data={"message": message}):
+                raise ChatError(f"the server refused: {message}")
+            case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data=data):
+                raise ChatError(f"the server refused: {data}")
+            case codec.Packet(type=codec.PacketType.DISCONNECT):
+                raise ChatError("the conversation was stopped; whoever resumes it starts it again")
+            case codec.Packet(type=codec.PacketType.ACK, id=int(ack_id)):
+                self._unconfirmed.pop(ack_id, None)
+            case codec.Packet(type=codec.PacketType.EVENT, data=["oh_event", dict(event)]):
+                self._show(event)
+
+    def _tell_lost(self, failure: Exception) -> None:
+        self._tries += 1
+        if self._tries > RECONNECT_TRIES_MAX:
+            raise ChatError(f"no connection to {self.url}: {failure}")
+        if self._tries == 1:
+            print(f"[connection lost: {failure}; trying again]", file=sys.stderr, flush=True)
+        for text in self._unconfirmed.values():
+            print(f"[not confirmed, see below whether it arrived: {text}]", file=sys.stderr, flush=True)
+        self._unconfirmed.clear()
 
     def _show(self, event: dict[str, Any]) -> None:
-        if isinstance(event.get("id"), int):
-            self.latest_event_id = max(self.latest_event_id, event["id"])
-        line = _line(event)
-        if line is not None:
-            print(line, flush=True)
+        self._heard_at = trio.current_time()
+        match event:
+            case {"id": int(event_id)}:
+                self.latest_event_id = max(self.latest_event_id, event_id)
+        match event:
+            case {"observation": "agent_state_changed", "extras": {"agent_state": state}}:
+                self._agent_is_busy = state == "running"
+        text = line(event)
+        if text is not None:
+            _say(text)
 
 
-def _line(event: dict[str, Any]) -> str | None:  # noqa: PLR0911 - one flat table
-    """What a person is shown of an event; None for nothing."""
-    match event:
-        case {"error": True, "message": message}:
-            return f"[refused: {message}]"
-        case {"source": source, "action": "message", "args": {"content": content}}:
-            return f"{source}: {content}"
-        case {"action": "run", "args": {"command": command}}:
-            return f"$ {command}"
-        case {"observation": "run", "content": content, "extras": {"metadata": {"exit_code": code}}}:
-            return f"{str(content).rstrip()}\n[exit code {code}]"
-        case {"observation": "error", "content": content}:
-            return f"[error: {content}]"
-        case {"observation": "agent_state_changed", "extras": {"agent_state": state, "reason": reason}}:
-            return f"[agent: {state}{': ' + reason if reason else ''}]"
-        case {"action": "finish" | "think", "message": message}:
-            return f"agent: {message}"
-    return None
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError as failure:
+        raise ChatError("nobody reads the output any more") from failure

@@ -1,0 +1,144 @@
+"""`greenroom chat` against a server process: shows, resumes, comes back, and ends in one line."""
+
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import ServerProcess
+
+pytestmark = pytest.mark.wallclock
+
+WAIT_SECONDS = 20.0
+
+
+class Terminal:
+    """A chat with its keyboard and its screen."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "transport.cli", "chat", *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self._screen: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as screen:
+            for text in screen:
+                self._screen.put(text.rstrip("\n"))
+
+    def type(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def wait_for(self, text: str) -> list[str]:
+        """The lines up to the one that contains it."""
+        seen: list[str] = []
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not seen or text not in seen[-1]:
+            try:
+                seen.append(self._screen.get(timeout=max(deadline - time.monotonic(), 0.01)))
+            except queue.Empty:
+                raise AssertionError(f"no {text!r} in {seen}") from None
+        return seen
+
+    def end(self) -> tuple[int, list[str]]:
+        """Close the keyboard; the exit status and what came last."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        status = self.process.wait(WAIT_SECONDS)
+        self._reader.join()
+        return status, list(self._screen.queue)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    process = ServerProcess(tmp_path / "data")
+    process.start()
+    yield process
+    process.kill()
+
+
+def test_a_conversation_is_created_shown_and_resumed_by_its_id(server: ServerProcess) -> None:
+    first = Terminal("--url", server.url)
+    conversation_id = first.wait_for("conversation ")[-1].split()[1]
+    first.type("$ echo $((40+2))")
+    shown = first.wait_for("[exit code 0]")
+    assert "user: $ echo $((40+2))" in shown
+    assert "$ echo $((40+2))" in shown
+    assert "42" in shown
+    assert first.end()[0] == 0
+    second = Terminal("--url", f"{server.url}/", "--conversation", conversation_id)
+    assert "42" in second.wait_for("[exit code 0]")
+    assert second.end()[0] == 0
+
+
+def test_at_the_end_of_the_input_the_answer_is_waited_for(server: ServerProcess) -> None:
+    terminal = Terminal("--url", server.url)
+    terminal.type("$ sleep 2; echo late")
+    status, shown = terminal.end()
+    assert status == 0
+    assert "late" in shown
+
+
+def test_k31_after_a_kill_it_comes_back_and_shows_nothing_twice(server: ServerProcess) -> None:
+    terminal = Terminal("--url", server.url)
+    terminal.type("/note before")
+    terminal.wait_for("user: /note before")
+    server.kill()
+    terminal.wait_for("[connection lost")
+    server.start()
+    terminal.type("/note after")
+    between = terminal.wait_for("user: /note after")
+    assert "user: /note before" not in between
+    assert terminal.end()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--url", "nowhere"), "nowhere is not the address of a server"),
+        (("--url", "http://127.0.0.1:9"), "no conversation from http://127.0.0.1:9"),
+        (("--url", "http://127.0.0.1:9", "--conversation", "x"), "no connection to http://127.0.0.1:9"),
+    ],
+)
+def test_no_server_is_one_line_and_status_1(arguments: tuple[str, ...], says: str) -> None:
+    terminal = Terminal(*arguments)
+    said = terminal.wait_for("greenroom: ")
+    assert says in said[-1]
+    assert terminal.end() == (1, [])
+
+
+def test_an_unknown_conversation_is_one_line_and_status_1(server: ServerProcess) -> None:
+    terminal = Terminal("--url", server.url, "--conversation", "0" * 32)
+    terminal.wait_for("greenroom: the server refused")
+    assert terminal.end() == (1, [])
+
+
+def test_a_stop_is_said_in_one_line(server: ServerProcess) -> None:
+    conversation_id = server.create("/note hello")
+    terminal = Terminal("--url", server.url, "--conversation", conversation_id)
+    terminal.wait_for("user: /note hello")
+    server.request("POST", f"/api/conversations/{conversation_id}/stop")
+    terminal.wait_for("greenroom: the conversation was stopped")
+    assert terminal.end() == (1, [])
+
+
+def test_ctrl_c_ends_it_without_a_trace(server: ServerProcess) -> None:
+    import signal
+
+    terminal = Terminal("--url", server.url)
+    terminal.wait_for("[agent: ")
+    terminal.process.send_signal(signal.SIGINT)
+    status, rest = terminal.end()
+    assert status == 130
+    assert not [text for text in rest if "Traceback" in text]

@@ -1,0 +1,54 @@
+"""The command line as a user meets it: one line and an exit status."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.wallclock
+
+
+def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "transport.cli", *arguments]
+    return subprocess.run(command, input="", env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+
+def _assert_one_line(result: subprocess.CompletedProcess[str], status: int, says: str) -> None:
+    assert result.returncode == status
+    assert result.stderr.startswith("greenroom: ")
+    assert result.stderr.count("\n") == 1
+    assert says in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("dance",), ("serve", "--colour", "red")])
+def test_how_it_was_called_is_status_2(arguments: tuple[str, ...]) -> None:
+    result = _run(*arguments)
+    assert result.returncode == 2
+    assert "usage: greenroom" in result.stderr
+
+
+def test_a_bad_value_is_named_with_its_source(tmp_path: Path) -> None:
+    _assert_one_line(_run("serve", "--port", "http"), 1, "flag --port: 'http' must be a whole number")
+    _assert_one_line(_run("serve", SANDBOX_TIMEOUT="soon"), 1, "environment SANDBOX_TIMEOUT")
+    file = tmp_path / "green.toml"
+    file.write_text("[sandbox]\ntimeout = -1\n")
+    _assert_one_line(_run("serve", "--config", str(file)), 1, f"file {file} [sandbox] timeout")
+    file.write_text("= no toml")
+    _assert_one_line(_run("serve", "--config", str(file)), 1, f"file {file} is not TOML")
+    _assert_one_line(_run("serve", "--config", str(tmp_path / "none.toml")), 1, "No such file")
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        _assert_one_line(_run("serve", "--port", port, "--data", str(tmp_path)), 1, "use")
+
+
+def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    _assert_one_line(_run("serve", "--port", "0", "--data", str(file)), 1, str(file))
