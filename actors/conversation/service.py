@@ -207,11 +207,16 @@ class Conversations:
         log = await self._readable(conversation_id)
         end = log.next_id if stop is None else min(stop, log.next_id)
         found: list[bytes] = []
-        async for payload in _events(log, max(start, 0), end, reverse=reverse):
-            if accepts is None or accepts(payload):
-                found.append(payload)
+        start = max(start, 0)
+        while start < end:
+            piece = await _piece(log, start, end, reverse=reverse)
+            found += [payload for payload in piece if accepts is None or accepts(payload)]
             if len(found) > limit:
                 return found[:limit], True
+            if reverse:
+                end -= len(piece)
+            else:
+                start += len(piece)
         return found, False
 
     async def _readable(self, conversation_id: str) -> EventLog | LogView:
@@ -278,21 +283,15 @@ def _summary(conversation_id: str, state: State, live: Live, failure: str, conne
     )
 
 
-async def _events(log: EventLog | LogView, start: int, stop: int, *, reverse: bool) -> AsyncIterator[bytes]:
-    while start < stop:
-        if reverse:
-            low = max(start, stop - PIECE_EVENTS)
-            piece: list[bytes] = []
-            while low + len(piece) < stop:
-                piece += await log.read(low + len(piece), stop)
-            for payload in reversed(piece):
-                yield payload
-            stop = low
-        else:
-            found = await log.read(start, stop)
-            for payload in found:
-                yield payload
-            start += len(found)
+async def _piece(log: EventLog | LogView, start: int, stop: int, *, reverse: bool) -> list[bytes]:
+    """Some of the events [start, stop), at least one: from the first on, or from the last on backwards."""
+    if not reverse:
+        return await log.read(start, stop)
+    low = max(start, stop - PIECE_EVENTS)
+    piece: list[bytes] = []
+    while low + len(piece) < stop:
+        piece += await log.read(low + len(piece), stop)
+    return piece[::-1]
 
 
 @asynccontextmanager

@@ -7,11 +7,6 @@ from urllib.parse import quote
 import pytest
 from quart.typing import TestClientProtocol as Client
 
-# The service leaves the generator behind a page that is full; this goes when it closes it (`aclosing`).
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <async_generator object _events:pytest.PytestUnraisableExceptionWarning"
-)
-
 
 @pytest.fixture
 async def events(client: Client, conversation_id: str) -> str:
