@@ -20,12 +20,12 @@ from storage.memory_disk import MemoryDisk
 from storage.store import open_store
 from transport import logs
 from transport.config import Config
-from transport.engineio.endpoint import Endpoint, Upgrade
+from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.options import Options
 from transport.gateway import Gateway
 from transport.http.app import make_app
 from transport.listener import serve
-from transport.origins import OriginPolicy
+from transport.origins import OriginPolicy, is_loopback
 from transport.socketio.server import Server
 
 __all__ = ["run"]
@@ -61,7 +61,7 @@ async def _main(config: Config) -> None:
         options = Options(max_payload_bytes=V0_PAYLOAD_BYTES_MAX, unknown_namespace_body="Unable to connect")
         endpoint = Server({"/": gateway}, options).endpoint
         policy = OriginPolicy(
-            on_loopback=_is_loopback(config.host),
+            on_loopback=is_loopback(config.host),
             permitted_origins=config.permitted_cors_origins,
             permitted_hosts=config.permitted_hosts,
         )
@@ -83,8 +83,8 @@ async def _main(config: Config) -> None:
 def _root(rest: ASGIApp, endpoint: Endpoint, policy: OriginPolicy) -> ASGIApp:
     async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH):
-            headers = dict(scope["headers"])
-            if _objection(policy, headers) is None:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            if policy.objection(headers.get("host", ""), headers.get("origin")) is None:
                 await endpoint.polling(scope, receive, send)
                 return
         await rest(scope, receive, send)
@@ -92,28 +92,17 @@ def _root(rest: ASGIApp, endpoint: Endpoint, policy: OriginPolicy) -> ASGIApp:
     return app
 
 
-def _objection(policy: OriginPolicy, headers: dict[bytes, bytes]) -> str | None:
-    origin = headers.get(b"origin")
-    host = headers.get(b"host", b"").decode("latin-1")
-    return policy.objection(host, origin.decode("latin-1") if origin is not None else None)
-
-
 def _upgrader(endpoint: Endpoint, policy: OriginPolicy) -> Callable[[trio.SocketStream, Upgrade], Awaitable[None]]:
     async def upgrade(stream: trio.SocketStream, asked: Upgrade) -> None:
-        headers = {name.encode("latin-1"): value.encode("latin-1") for name, value in asked.headers}
+        headers = dict(asked.headers)
         if not asked.target.startswith(SOCKET_IO_PATH):
-            await _refuse(stream, b"404 Not Found")
-        elif _objection(policy, headers) is not None:
-            await _refuse(stream, b"403 Forbidden")
+            await refuse_upgrade(stream, "404 Not Found")
+        elif policy.objection(headers.get("host", ""), headers.get("origin")) is not None:
+            await refuse_upgrade(stream, "403 Forbidden")
         else:
             await endpoint.websocket(stream, asked)
 
     return upgrade
-
-
-async def _refuse(stream: trio.SocketStream, status: bytes) -> None:
-    with trio.move_on_after(2):
-        await stream.send_all(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 
 
 async def _watch_signals(stopping: trio.Event, endpoint: Endpoint) -> None:
@@ -135,10 +124,6 @@ def _tell_ready(config: Config, listeners: list[trio.SocketListener], warning: s
     if warning:
         lines.append(f"Warning: {warning}")
     print("\n".join(lines), flush=True)  # noqa: T201 - for the person who typed the command
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _raise_descriptor_limit() -> None:

@@ -6,7 +6,6 @@ come back through the reply that travels with them (K5, K8).
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 import attrs
 import orjson
@@ -18,6 +17,7 @@ from actors.domain.codec import DecodeError, decode_client_action
 from actors.runtime import ActorError
 from storage.errors import StorageError
 from transport.errors import TransportError
+from transport.guard import log_failure
 from transport.refusals import refusal
 from transport.socketio.codec import Encoded, event, event_from_json
 from transport.socketio.server import Accept, Ack, Connection, Refuse
@@ -64,8 +64,7 @@ class _AckReply:
     def fail(self, error: Exception) -> None:
         told = refusal(error)
         if told is None:
-            error_id = uuid4().hex
-            logger.error("action_failed", error_id=error_id, connection=self.connection.sid, exc_info=error)
+            error_id = log_failure("action_failed", error, connection=self.connection.sid)
             code, message = "internal_error", f"Internal error {error_id}"
         else:
             code, message = told.code, told.message

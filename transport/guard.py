@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import attrs
 import structlog
 
-__all__ = ["Outcome", "connection_guard"]
+__all__ = ["Outcome", "connection_guard", "log_failure"]
 
 log = structlog.get_logger(__name__)
 
@@ -38,17 +38,18 @@ def connection_guard(event: str, **facts: object) -> Iterator[Outcome]:
     outcome = Outcome()
     try:
         yield outcome
-    except Exception:  # noqa: BLE001 - the connection's guard, one of the two of the project
-        outcome.error_id = _log_crash(event, facts)
+    except Exception as failure:  # noqa: BLE001 - the connection's guard, one of the two of the project
+        outcome.error_id = log_failure(event, failure, **facts)
     except BaseExceptionGroup as group:
         errors, rest = group.split(Exception)
         if errors is not None:
-            outcome.error_id = _log_crash(event, facts)
+            outcome.error_id = log_failure(event, errors, **facts)
         if rest is not None:
             raise rest from None
 
 
-def _log_crash(event: str, facts: dict[str, object]) -> str:
+def log_failure(event: str, failure: BaseException, **facts: object) -> str:
+    """Log what a stranger may not be told, and return the id that may be told instead."""
     error_id = secrets.token_hex(4)
-    log.error(event, error_id=error_id, exc_info=True, **facts)  # noqa: LOG014 - called from the handlers above
+    log.error(event, error_id=error_id, exc_info=failure, **facts)
     return error_id

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import attrs
 
-__all__ = ["OriginPolicy"]
+__all__ = ["OriginPolicy", "is_loopback"]
 
 MUTATIONS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 BODY_TYPES = ("application/json", "multipart/form-data")
@@ -31,7 +31,7 @@ class OriginPolicy:
     def objection(self, host: str, origin: str | None) -> str | None:
         """Why a request is refused (403), or None."""
         name = _name(host)
-        if self.on_loopback and not (_is_loopback(name) or name in self.permitted_hosts):
+        if self.on_loopback and not (is_loopback(name) or name in self.permitted_hosts):
             return "this Host is not served here"
         if origin is None or origin in self.permitted_origins or _is_same(origin, host):
             return None
@@ -59,7 +59,8 @@ def _is_same(origin: str, host: str) -> bool:
     return bool(found and port) and authority.removesuffix(port) == host.lower().removesuffix(port)
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether a host name or address, without port or brackets, means this machine alone."""
     if name == "localhost":
         return True
     try:

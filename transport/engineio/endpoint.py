@@ -15,12 +15,12 @@ from transport.engineio import handshake
 from transport.engineio.codec import decode_binary, decode_text, encode_open, encode_payload, iter_payload
 from transport.engineio.connection import Connection, Peer
 from transport.engineio.options import Options
-from transport.engineio.session import Effects, Reason, Transport
+from transport.engineio.session import Reason, Transport
 from transport.engineio.websocket import WebSocket
 from transport.errors import ClientFault, NetworkFault, PacketError
 from transport.guard import connection_guard
 
-__all__ = ["Endpoint", "Upgrade"]
+__all__ = ["Endpoint", "Upgrade", "refuse_upgrade"]
 
 logger = structlog.get_logger(__name__)
 
@@ -30,6 +30,9 @@ ASGISend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_DEADLINE_SECONDS = 30.0
 """4 MiB at 1 Mbit/s take 34 s; a client slower than that reconnects rather than trickles."""
+
+REFUSAL_SECONDS = 2.0
+"""A refusal fits into any send buffer; whoever cannot take it goes without."""
 
 TEXT = b"text/plain; charset=UTF-8"
 
@@ -109,10 +112,11 @@ class Endpoint:
         query = handshake.parse_query(upgrade.target.partition("?")[2].encode("latin-1"))
         asked = handshake.check(upgrade.method, query, self._transports, websocket=True)
         if isinstance(asked, handshake.Refusal) or query is None:
-            await _refuse_upgrade(stream, asked)
+            words = asked.words if isinstance(asked, handshake.Refusal) else "Bad request"
+            await refuse_upgrade(stream, "400 Bad Request", words)
             return
         if asked.sid is None and len(self._connections) >= self._options.sessions_max:
-            await _refuse_upgrade(stream, None, b"503 Service Unavailable")
+            await refuse_upgrade(stream, "503 Service Unavailable", "Bad request")
             return
         options = self._options
         websocket = WebSocket(stream, options.max_payload_bytes, options.write_timeout_seconds)
@@ -145,22 +149,20 @@ class Endpoint:
         connection = await self._open(peer, Transport.WEBSOCKET)
         connection.websocket = websocket
         connection.send(self._open_packet(connection, []))
-        await self._receive(connection, websocket, connection.session.received)
+        await self._receive(connection, websocket)
 
     async def _serve_probe(self, websocket: WebSocket, connection: Connection) -> None:
         if not connection.session.probe_opened(trio.current_time()):
             return
         connection.probe = websocket
         connection.set_alarm()
-        await self._receive(connection, websocket, connection.session.probe_received)
+        await self._receive(connection, websocket)
 
-    async def _receive(
-        self, connection: Connection, websocket: WebSocket, received: Callable[[Any, float], Effects]
-    ) -> None:
+    async def _receive(self, connection: Connection, websocket: WebSocket) -> None:
         reason = Reason.TRANSPORT_ERROR
         try:
             with websocket.reading:
-                await self._loop(connection, websocket, received)
+                await self._loop(connection, websocket)
         except PacketError:
             reason = Reason.PARSE_ERROR
         except ClientFault:
@@ -174,15 +176,14 @@ class Endpoint:
                 connection.probe = None
                 connection.perform(connection.session.probe_closed())
 
-    async def _loop(
-        self, connection: Connection, websocket: WebSocket, received: Callable[[Any, float], Effects]
-    ) -> None:
+    async def _loop(self, connection: Connection, websocket: WebSocket) -> None:
+        session = connection.session
         while not connection.closed and not websocket.closing:
             for message in await websocket.receive():
                 packet = decode_text(message) if isinstance(message, str) else decode_binary(message)
-                is_main = connection.websocket is websocket
-                handle = connection.session.received if is_main else received
-                connection.perform(handle(packet, trio.current_time()))
+                # Asked for each packet: a probe becomes the main transport in the middle of a batch.
+                received = session.received if connection.websocket is websocket else session.probe_received
+                connection.perform(received(packet, trio.current_time()))
 
     # --- polling -------------------------------------------------------------------------------------------------
 
@@ -279,12 +280,11 @@ class Endpoint:
         return f"<Endpoint {len(self._connections)} sessions>"
 
 
-async def _refuse_upgrade(stream: trio.SocketStream, asked: object, status: bytes = b"400 Bad Request") -> None:
-    """B1: 400 with the words, before any 101."""
-    words = asked.words.encode() if isinstance(asked, handshake.Refusal) else b"Bad request"
-    head = b"HTTP/1.1 %s\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-    with trio.move_on_after(2):
-        await stream.send_all(head % (status, len(words)) + words)
+async def refuse_upgrade(stream: trio.SocketStream, status: str, words: str = "") -> None:
+    """Answer an upgrade request before any 101 (B1); the caller closes the stream."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: {len(words)}\r\n\r\n"
+    with trio.move_on_after(REFUSAL_SECONDS):
+        await stream.send_all((head + words).encode())
 
 
 async def _answer(send: ASGISend, status: int, body: bytes, content_type: bytes) -> None:

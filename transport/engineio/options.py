@@ -36,7 +36,5 @@ class Options:
     attachments_max: int = 10
     # One process, one descriptor a session; beyond this a handshake is answered 503.
     sessions_max: int = 20_000
-    # `/socket.io/` prefixes everything of ours (A28).
-    path: str = "/socket.io/"
     # Body of a `44` for a namespace without a handler (E8); V0 answers a bare string instead.
     unknown_namespace_body: object = attrs.field(factory=lambda: {"message": "Invalid namespace"})

@@ -7,9 +7,7 @@ shares.
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import uuid4
 
-import structlog
 from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
@@ -19,6 +17,7 @@ from actors.conversation.service import Conversations
 from actors.domain.codec import DecodeError
 from actors.runtime import ActorError
 from storage.errors import StorageError
+from transport.guard import log_failure
 from transport.http import conversations as conversation_routes
 from transport.http import events as event_routes
 from transport.http.bodies import Invalid, answer, conversation_id_problem
@@ -26,8 +25,6 @@ from transport.origins import OriginPolicy
 from transport.refusals import refusal
 
 __all__ = ["make_app"]
-
-logger = structlog.get_logger(__name__)
 
 NO_CACHE = {
     "cache-control": "no-cache, no-store, must-revalidate, max-age=0",
@@ -121,8 +118,7 @@ def _add_errors(app: QuartTrio) -> None:
     async def other(failure: Exception) -> Response:
         told = refusal(failure) if isinstance(failure, KNOWN) else None
         if told is None:
-            error_id = uuid4().hex
-            logger.error("request_failed", error_id=error_id, path=request.path, exc_info=failure)
+            error_id = log_failure("request_failed", failure, path=request.path)
             return answer({"detail": "Internal server error", "error_id": error_id}, 500)
         headers = {"retry-after": str(told.retry_after_seconds)} if told.retry_after_seconds is not None else {}
         body = {"detail": told.message, "code": told.code, "success": False, "error": told.message}
