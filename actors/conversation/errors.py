@@ -1,5 +1,7 @@
 """Refusals: a command that has no effect, and why."""
 
+from actors.agent.errors import RunOver as AgentRunOver
+
 __all__ = ["Refused", "RunOver"]
 
 
@@ -12,8 +14,8 @@ class Refused(Exception):
         self.message = message
 
 
-class RunOver(Refused):
-    """A report of a run that has ended already (K29)."""
+class RunOver(Refused, AgentRunOver):
+    """A report of a run that has ended already (K29): refused like any command, and what the agent's port promises."""
 
     def __init__(self, run: int) -> None:
         super().__init__("run_over", f"run {run} is over")

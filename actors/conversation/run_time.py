@@ -51,8 +51,7 @@ class _Recorder:
         return ids
 
     async def message(self, message_id: int) -> MessageAction:
-        message: MessageAction = await self.read_message(message_id)
-        return message
+        return await self.read_message(message_id)
 
     def leave(self, cause: int, body: Body) -> None:
         self.left[cause] = body

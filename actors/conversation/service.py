@@ -167,16 +167,6 @@ class Conversations:
             if actor is not None and cursor in actor.cursors:
                 ref.tell(Unsubscribe(cursor), lane=Lane.CONTROL)
 
-    def stream_epoch(self, conversation_id: str) -> int:
-        """Of a hot conversation; 1 for others, whose log was never cut in this process."""
-        actor = self._house.hot.get(conversation_id)
-        return actor.state.stream_epoch if actor is not None else 1
-
-    def last_event_id(self, conversation_id: str) -> int | None:
-        """The id of the last durable event of a hot conversation."""
-        actor = self._house.hot.get(conversation_id)
-        return actor.state.next_id - 1 if actor is not None else None
-
     # --- looking -------------------------------------------------------------------------------------------------
 
     async def summary(self, conversation_id: str) -> Summary | None:

@@ -114,7 +114,6 @@ class Cell(Generic[M]):
         self._leaving = False
         self._retired = False
         self._suspects: list[Envelope[M]] = []
-        self._settled = trio.Event()
 
     # --- what anybody may ask for ------------------------------------------------------------------------------
 
@@ -127,10 +126,6 @@ class Cell(Generic[M]):
         """Have this and every further incarnation leave as soon as nothing waits (K35)."""
         self._retired = True
         self.mailbox.wake()
-
-    async def wait_settled(self) -> None:
-        """Return when the first activation has come out well or badly."""
-        await self._settled.wait()
 
     @property
     def idle(self) -> bool:
@@ -165,7 +160,6 @@ class Cell(Generic[M]):
             except trio.TooSlowError:
                 raise CannotActivate("activation_timeout", f"{ACTIVATION_DEADLINE_SECONDS} s") from None
         self.residency = Residency.HOT
-        self._settled.set()
 
     async def _serve(self, behaviour: Behaviour[M]) -> None:
         while True:
@@ -219,7 +213,6 @@ class Cell(Generic[M]):
         """No incarnation will come any more: answer all who wait, and refuse from now on."""
         self.failure = failure
         self.residency = Residency.FAILED
-        self._settled.set()
         waiting, self._suspects = self._suspects + self.mailbox.withdraw_all(), []
         for envelope in waiting:
             envelope.fail(failure)
