@@ -24,15 +24,17 @@ $(BIN)/python:
 		echo 'This Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv'; exit 1; }
 	@"$(PYTHON)" -m venv $(VENV)
 
+# The locks are complete, so nothing is left to resolve. Asked to, pip looks at releases newer than the lock
+# (of `coverage[toml]`, say) and fails the day one appears.
 $(VENV)/.ready: $(BIN)/python pyproject.toml requirements.lock
 	@echo 'Setting up (once) ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.ready requirements-dev.lock
 	@echo 'Setting up what the tests need (once) ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 run: $(VENV)/.ready
