@@ -1,7 +1,7 @@
 # Everything that a newcomer types. `make run` and `make test` do all the set-up themselves.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock clean
+.PHONY: help run test check bench format lock clean
 
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -14,6 +14,7 @@ help:
 	@echo 'make run     set up and start the server on http://127.0.0.1:3000'
 	@echo 'make test    set up and run the tests'
 	@echo 'make check   format, lint, types and import rules'
+	@echo 'make bench   measure the live round trip against python-socketio'
 
 $(BIN)/python:
 	@test "$(PYTHON)" != none || { \
@@ -48,6 +49,10 @@ check: $(VENV)/.dev-ready
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@PYTHONPATH=. $(BIN)/lint-imports --no-cache
+
+# Figures are ratios within one run; ARGS=--help tells what can be set, another server's URL among it.
+bench: $(VENV)/.dev-ready
+	@$(BIN)/python -m bench $(ARGS)
 
 format: $(VENV)/.dev-ready
 	@$(BIN)/ruff format .

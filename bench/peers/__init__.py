@@ -1,0 +1,1 @@
+"""What our server is measured against: each module is a program that prints where it listens."""

@@ -1,0 +1,89 @@
+"""Servers as processes: ours and the peers, started for the bench and ended with it, or one that is there already."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+__all__ = ["Server", "ServerError", "greenroom", "python_socketio"]
+
+STOP_SECONDS_MAX = 30.0
+"""Our own drain takes at most 25 s (K35)."""
+
+REQUEST_SECONDS_MAX = 30.0
+
+
+class ServerError(Exception):
+    """A server could not be started or asked; the text says which."""
+
+
+@attrs.frozen
+class Server:
+    """`pid` is None for a server on another machine: then nothing is said about its CPU time.
+
+    `has_conversations` tells whether a client needs one to join; the echo peers need none.
+    """
+
+    name: str
+    url: str
+    pid: int | None = None
+    has_conversations: bool = True
+
+    def cpu_seconds(self) -> float | None:
+        """User and system time so far, all threads, in seconds; resolution is the kernel's tick, 10 ms."""
+        if self.pid is None:
+            return None
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100  # utime and stime, see proc(5)
+
+    def create_conversation(self) -> str:
+        """Raises `ServerError`."""
+        request = urllib.request.Request(  # noqa: S310 - the URL that the operator gave
+            f"{self.url}/api/conversations", b"{}", {"Content-Type": "application/json"}, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS_MAX) as answer:  # noqa: S310 - as above
+                return str(json.load(answer)["conversation_id"])
+        except (OSError, ValueError, KeyError) as failure:
+            raise ServerError(f"{self.name}: no conversation: {failure}") from failure
+
+
+@contextmanager
+def greenroom(data: Path, *options: str) -> Iterator[Server]:
+    """Our server, with its data in this folder and the default durability."""
+    command = [sys.executable, "-m", "transport.cli", "serve", "--port", "0", "--data", str(data), *options]
+    with _process("greenroom", command, data.with_suffix(".log")) as server:
+        yield server
+
+
+@contextmanager
+def python_socketio(log: Path) -> Iterator[Server]:
+    """The echo peer."""
+    command = [sys.executable, "-m", "bench.peers.python_socketio_echo"]
+    with _process("python-socketio", command, log) as server:
+        yield attrs.evolve(server, has_conversations=False)
+
+
+@contextmanager
+def _process(name: str, command: list[str], log: Path) -> Iterator[Server]:
+    """The program's first line ends with ` on URL`."""
+    with log.open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+    with process:
+        try:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe; tells mypy
+            url = process.stdout.readline().rpartition(" on ")[2].strip()
+            if not url.startswith("http"):
+                raise ServerError(f"{name} did not start: {log.read_text()[-500:]}")
+            yield Server(name, url, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
