@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-import orjson
 import structlog
 
 from actors.conversation.cursor import Cursor, Published
@@ -110,7 +109,7 @@ class Gateway:
             _AckReply(connection, None).fail(failure)
             connection.disconnect(close_transport=False)
 
-    def received(self, connection: Connection, name: str, args: list[Any], ack: Ack | None) -> None:
+    def received(self, connection: Connection, name: str, args: list[Any], ack: Ack | None, *, size_bytes: int) -> None:
         """Contract §2.5, with refusals told (D22). Other events are ignored."""
         if name not in USER_ACTIONS:
             return
@@ -118,7 +117,7 @@ class Gateway:
         conversation_id, _ = self._cursors[connection.sid]
         try:
             body = decode_client_action(args[0] if args else None)
-            self._conversations.submit_nowait(conversation_id, body, size_bytes=len(orjson.dumps(args)), reply=reply)
+            self._conversations.submit_nowait(conversation_id, body, size_bytes=size_bytes, reply=reply)
         except (DecodeError, ActorError, StorageError) as failure:
             reply.fail(failure)
 

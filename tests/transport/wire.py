@@ -32,6 +32,7 @@ class Echo:
     joined: list[Connection] = attrs.field(factory=list)
     reasons: list[str] = attrs.field(factory=list)
     heard: list[tuple[str, list[Any]]] = attrs.field(factory=list)
+    sizes: list[int] = attrs.field(factory=list)
 
     async def connect(self, connection: Connection, auth: Mapping[str, Any] | None) -> Accept | Refuse:
         await trio.lowlevel.checkpoint()
@@ -45,8 +46,9 @@ class Echo:
     def connected(self, connection: Connection) -> None:
         self.joined.append(connection)
 
-    def received(self, connection: Connection, name: str, args: list[Any], ack: Ack | None) -> None:
+    def received(self, connection: Connection, name: str, args: list[Any], ack: Ack | None, *, size_bytes: int) -> None:
         self.heard.append((name, args))
+        self.sizes.append(size_bytes)
         if name == "crash":
             raise RuntimeError("a bug in the handler")
         if name == "leave":

@@ -49,8 +49,10 @@ class Handler(Protocol):
     def connected(self, connection: "Connection") -> None:
         """The `40` has been sent: what is sent now comes after it (K32)."""
 
-    def received(self, connection: "Connection", name: str, args: list[Any], ack: "Ack | None") -> None:
-        """An EVENT, in order. Must not block."""
+    def received(
+        self, connection: "Connection", name: str, args: list[Any], ack: "Ack | None", *, size_bytes: int
+    ) -> None:
+        """An EVENT, in order; `size_bytes` as it came over the wire, attachments included. Must not block."""
 
     def disconnected(self, connection: "Connection", reason: str) -> None:
         """Once for each accepted connection (E26)."""
@@ -138,6 +140,7 @@ class _Client:
         self._decoder = codec.Decoder(options.attachments_max, options.max_payload_bytes)
         self._session = session.Session(frozenset(handlers), trio.current_time() + options.connect_timeout_seconds)
         self._connections: dict[str, Connection] = {}
+        self._packet_bytes = 0
         engine.deliver, engine.ended, engine.on_deadline = self._deliver, self._ended, self._connect_timeout
         engine.extra_deadline = self._session.deadline
 
@@ -145,6 +148,7 @@ class _Client:
         self._engine.close(Reason.FORCED_CLOSE)  # E2
 
     def _deliver(self, message: str | bytes) -> None:
+        self._packet_bytes += _bytes_of(message)
         try:
             packet = self._decoder.feed(message)
             fact = self._session.received(packet) if packet is not None else None
@@ -153,6 +157,8 @@ class _Client:
             return
         if fact is not None:
             self._act(fact)
+        if packet is not None:
+            self._packet_bytes = 0
 
     def _act(self, fact: session.Fact) -> None:
         match fact:
@@ -173,7 +179,7 @@ class _Client:
     def _event(self, connection: Connection, name: str, args: list[Any], packet_id: int | None) -> None:
         ack = Ack(connection, packet_id) if packet_id is not None else None
         with connection_guard("handler_crashed", connection=connection.sid) as outcome:
-            self._handlers[connection.namespace].received(connection, name, args, ack)
+            self._handlers[connection.namespace].received(connection, name, args, ack, size_bytes=self._packet_bytes)
         if outcome.crashed:
             self._engine.close(Reason.FORCED_SERVER_CLOSE)
 
@@ -230,3 +236,8 @@ class Server:
 
     def __repr__(self) -> str:
         return f"<Server {sorted(self._handlers)} {self.endpoint!r}>"
+
+
+def _bytes_of(message: str | bytes) -> int:
+    """As it came over the wire; nearly every text is ASCII, whose length is at hand."""
+    return len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())

@@ -4,7 +4,7 @@ import orjson
 import pytest
 import trio
 
-from tests.transport.wire import PATIENCE_SECONDS, open_wire
+from tests.transport.wire import PATIENCE_SECONDS, masked, open_wire
 
 pytestmark = pytest.mark.wallclock
 
@@ -39,8 +39,6 @@ async def test_e9_a_refusal_and_a_crash_are_told_and_the_client_may_try_again() 
 async def test_e6_leave_and_join_in_one_segment() -> None:
     async with open_wire() as wire:
         raw = await wire.joined()
-        from tests.transport.wire import masked
-
         await raw.send(masked(0x81, b"41") + masked(0x81, b"40"))
         assert (await raw.frame())[1].startswith(b"40{")
         assert wire.echo.reasons == ["client namespace disconnect"]
@@ -113,6 +111,20 @@ async def test_order_is_kept_over_a_thousand_events_sent_at_once() -> None:
         with trio.fail_after(PATIENCE_SECONDS):
             for number in range(1000):
                 assert (await raw.frame())[1].startswith(f'42["n",{number},'.encode())
+
+
+async def test_a_handler_is_told_what_an_event_weighed_on_the_wire() -> None:
+    async with open_wire() as wire:
+        raw = await wire.joined()
+        await raw.text('42["message","\u00e9"]')
+        await raw.frame()
+        await raw.text('451-["message",{"_placeholder":true,"num":0}]')
+        await raw.send(masked(0x82, b"\x00" * 100))
+        await raw.frame()
+        assert wire.echo.sizes == [
+            len('2["message","é"]'.encode()),
+            len('51-["message",{"_placeholder":true,"num":0}]') + 100,
+        ]
 
 
 async def test_a_connections_tasks_die_with_it() -> None:
