@@ -10,7 +10,11 @@ import structlog
 import trio
 
 from actors.agent.understudy import Understudy
-from actors.conversation.service import describe, open_conversations
+from actors.conversation.house import Rules
+from actors.conversation.idle import IdleLimits
+from actors.conversation.service import open_conversations
+from actors.conversation.summary import describe
+from actors.domain.commands import BusyPolicy
 from actors.sandbox.choose import choose
 from actors.sandbox.port import SandboxKind
 from storage.committer import Durability
@@ -55,7 +59,7 @@ async def _main(config: Config) -> None:
     )
     async with (
         open_store(disk, describe, Durability(config.durability)) as store,
-        open_conversations(store, Understudy(), maker.make) as conversations,
+        open_conversations(store, Understudy(), maker.open, _rules(config)) as conversations,
     ):
         gateway = Gateway(conversations)
         options = Options(max_payload_bytes=V0_PAYLOAD_BYTES_MAX, unknown_namespace_body="Unable to connect")
@@ -78,6 +82,15 @@ async def _main(config: Config) -> None:
             )
             nursery.cancel_scope.cancel()
     logger.info("stopped")
+
+
+def _rules(config: Config) -> Rules:
+    return Rules(
+        idle=IdleLimits(config.close_delay_seconds, config.hibernate_after_seconds, config.close_connected),
+        run_times_max=config.max_concurrent_conversations,
+        start_deadline_seconds=config.start_deadline_seconds,
+        busy=BusyPolicy(config.busy_policy),
+    )
 
 
 def _root(rest: ASGIApp, endpoint: Endpoint, policy: OriginPolicy) -> ASGIApp:

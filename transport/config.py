@@ -28,6 +28,12 @@ class Config:
     durability: str = "sync"
     sandbox: str = "auto"
     sandbox_timeout_seconds: float = 120.0
+    start_deadline_seconds: float = 60.0
+    close_delay_seconds: float = 3600.0
+    hibernate_after_seconds: float = 300.0
+    close_connected: bool = False
+    max_concurrent_conversations: int = 1000
+    busy_policy: str = "enqueue"
     permitted_cors_origins: tuple[str, ...] = ()
     permitted_hosts: tuple[str, ...] = ()
     log_level: str = "info"
@@ -44,13 +50,27 @@ def _port(text: str) -> int:
 
 
 def _positive(text: str) -> float:
+    seconds = _delay(text)
+    if seconds == 0:
+        raise ValueError("must be a number of seconds above 0")
+    return seconds
+
+
+def _delay(text: str) -> float:
+    """0 is never, to those who take it."""
     try:
-        number = float(text)
+        seconds = float(text)
     except ValueError:
         raise ValueError("must be a number of seconds") from None
-    if not 0 < number < float("inf"):
+    if not 0 <= seconds < float("inf"):
         raise ValueError("must be a number of seconds above 0")
-    return number
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ValueError("must be a whole number above 0")
+    return int(text)
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
@@ -91,6 +111,19 @@ _SETTINGS = (
     _Setting("durability", _choice("sync", "async"), ("GREENROOM_DURABILITY",), ("core", "durability")),
     _Setting("sandbox", _choice("auto", "bubblewrap", "local"), ("GREENROOM_SANDBOX",), ("sandbox", "kind")),
     _Setting("sandbox_timeout_seconds", _positive, ("SANDBOX_TIMEOUT",), ("sandbox", "timeout")),
+    _Setting("start_deadline_seconds", _positive, ("GREENROOM_START_DEADLINE",), ("sandbox", "start_deadline")),
+    _Setting("close_delay_seconds", _delay, ("SANDBOX_CLOSE_DELAY",), ("sandbox", "close_delay")),
+    _Setting("hibernate_after_seconds", _delay, ("GREENROOM_HIBERNATE_AFTER",), ("core", "hibernate_after")),
+    _Setting("close_connected", _flag, ("GREENROOM_CLOSE_CONNECTED",), ("core", "close_connected")),
+    _Setting(
+        "max_concurrent_conversations",
+        _count,
+        ("MAX_CONCURRENT_CONVERSATIONS",),
+        ("core", "max_concurrent_conversations"),
+    ),
+    _Setting(
+        "busy_policy", _choice("enqueue", "reject", "interrupt"), ("GREENROOM_BUSY_POLICY",), ("core", "busy_policy")
+    ),
     _Setting("permitted_cors_origins", _list, ("PERMITTED_CORS_ORIGINS",)),
     _Setting("permitted_hosts", _list, ("GREENROOM_PERMITTED_HOSTS",), ("core", "permitted_hosts")),
     _Setting("log_level", _choice("debug", "info", "warning", "error"), ("LOG_LEVEL",)),

@@ -40,10 +40,18 @@ _TABLE: dict[type[Exception], Refusal] = {
 }
 
 
+_CODES: dict[str, tuple[int, int | None]] = {
+    "too_many_conversations": (503, 10),
+    "busy": (409, 1),
+}
+"""Refusals of commands that time will lift: status, and seconds after which to try again."""
+
+
 def refusal(error: Exception) -> Refusal | None:
     """What to tell of this error, or None when nothing of it may be told."""
     if isinstance(error, Refused):
-        return Refusal(409, error.code, error.message)
+        status, retry_after_seconds = _CODES.get(error.code, (409, None))
+        return Refusal(status, error.code, error.message, retry_after_seconds)
     if isinstance(error, ActorFailed):
         return Refusal(409, error.reason, f"The conversation is in error: {error.reason}")
     found = _TABLE.get(type(error))

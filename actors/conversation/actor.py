@@ -4,30 +4,32 @@ A turn decides command after command on a provisional state, appends the events 
 then adopts the state, answers, tells the cursors and starts the effects (K6, K8).
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias, assert_never
+from collections.abc import Sequence
+from typing import Any, assert_never
 
 import attrs
 import structlog
 import trio
 
-from actors.agent.port import Agent
-from actors.conversation import decide as d
+from actors.conversation import decision as d
 from actors.conversation.cursor import Cursor, Published
+from actors.conversation.decide import decide
 from actors.conversation.errors import Refused
-from actors.conversation.run_time import MakeSandbox, RunTime
-from actors.conversation.state import EMPTY, State, apply, dump_state, load_state
+from actors.conversation.house import Dormant, House
+from actors.conversation.idle import Sitting, Verdict, close_at, judge, look_at
+from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscribe, Unsubscribe
+from actors.conversation.run_time import RunTime
+from actors.conversation.state import EMPTY, State, dump_state, load_state, shown_title
 from actors.domain import commands as c
 from actors.domain import events as e
+from actors.domain import notices
 from actors.domain.codec import decode, encode, kind_of_body, visible
-from actors.runtime import CannotActivate, Context, Envelope, Ref
+from actors.runtime import CannotActivate, Context, Envelope
 from storage.errors import CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
 from storage.event_log import EventLog
 from storage.snapshot import Snapshot
-from storage.store import Store
 
-__all__ = ["ConversationActor", "House", "Message", "Subscribe", "Unsubscribe", "replay"]
+__all__ = ["ConversationActor", "replay"]
 
 logger = structlog.get_logger(__name__)
 
@@ -35,46 +37,11 @@ SNAPSHOT_EVERY_EVENTS = 1000
 """A replay is never longer than this, a few milliseconds; a snapshot costs one small synced file."""
 
 
-@attrs.frozen
-class Subscribe:
-    """A cursor joins (K31); answered with the log that it reads from."""
-
-    cursor: Cursor
+_ACTIVITY = (KeepAlive, c.Start, c.Resume)
+"""What counts as activity though it may append nothing (K21)."""
 
 
-@attrs.frozen
-class Unsubscribe:
-    """A cursor leaves."""
-
-    cursor: Cursor
-
-
-Message: TypeAlias = c.Command | Subscribe | Unsubscribe
-
-
-@attrs.define
-class House:
-    """What all conversations share. `hot` shows the living actors to whoever only wants to look."""
-
-    store: Store
-    agent: Agent
-    make_sandbox: MakeSandbox
-    nursery: trio.Nursery
-    scratch: Path
-    now: Callable[[], str]
-    ref: Callable[[str], Ref[Any]]
-    hot: dict[str, "ConversationActor"] = attrs.field(factory=dict)
-
-    def workspace(self, conversation_id: str) -> Path:
-        folder = self.store.workspace(conversation_id) or self.scratch / conversation_id
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def apply(self, state: State, event: e.Event) -> State:
-        """One event further, with the agent's word on whether it answers a message."""
-        body = event.body
-        answered = not isinstance(body, e.MessageAction) or self.agent.answers(body.content)
-        return apply(state, event, answered=answered)
+_NOTICES = {d.RunTimePhase.OPENING: notices.starting(), d.RunTimePhase.OPEN: notices.ready()}
 
 
 @attrs.frozen
@@ -101,7 +68,7 @@ async def replay(house: House, conversation_id: str, log: Any) -> State:
 
 
 class ConversationActor:
-    """One incarnation. `state` and `live` are for anybody to read, and for this actor to set."""
+    """One incarnation. `state`, `live` and `cursors` are for anybody to read, and for this actor to set."""
 
     def __init__(self, context: Context, house: House) -> None:
         self.state = EMPTY
@@ -113,46 +80,79 @@ class ConversationActor:
         self._run_time: RunTime | None = None
         self._closing: list[Envelope[Message]] = []
         self._snapshot_at = 0
+        self._active_at = trio.current_time()
+        self._keep_until = 0.0
+        self._hibernates = False
+        self._leaves = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 
     async def activate(self) -> None:
         key = self._context.key
+        self._wake_up(self._house.dormant.pop(key, None))
         try:
             self.log = await self._house.store.open_log(key)
         except CorruptLog as damage:
             raise CannotActivate("log_corrupt", str(damage)) from damage
         self.state = await replay(self._house, key, self.log)
         self._snapshot_at = self.state.next_id
-        self._run_time = RunTime(
+        if self._run_time is None:
+            self._run_time = self._make_run_time()
+        self._house.hot[key] = self
+        repair = self.log.repair
+        recover = c.Recover() if repair is None else c.Recover(**attrs.asdict(repair))
+        for cursor in self.cursors:
+            cursor.switch(self.log)
+        await self.turn([Envelope(recover)])
+        logger.info("actor_activated", conversation_id=key, incarnation=self._context.incarnation, epoch=self.log.epoch)
+
+    def _wake_up(self, dormant: Dormant | None) -> None:
+        """Take over what the last incarnation left behind when it hibernated (K22)."""
+        if dormant is not None:
+            self.live, self._run_time, self.cursors = dormant.live, dormant.run_time, dormant.cursors
+            self._active_at, self._keep_until = dormant.active_at, dormant.keep_until
+            self._run_time.read_message = self._read_message
+
+    def _make_run_time(self) -> RunTime:
+        key = self._context.key
+        return RunTime(
             ref=self._house.ref(key),
             agent=self._house.agent,
             make_sandbox=self._house.make_sandbox,
             workspace=self._house.workspace(key),
             read_message=self._read_message,
             nursery=self._house.nursery,
+            start_deadline_seconds=self._house.rules.start_deadline_seconds,
         )
-        self._house.hot[key] = self
-        repair = self.log.repair
-        recover = c.Recover() if repair is None else c.Recover(**attrs.asdict(repair))
-        await self.turn([Envelope(recover)])
-        logger.info("actor_activated", conversation_id=key, incarnation=self._context.incarnation, epoch=self.log.epoch)
 
     async def passivate(self) -> None:
         await self._save_snapshot()
         if self.log is not None:
             await self.log.close()
-        logger.info("actor_passivated", conversation_id=self._context.key, incarnation=self._context.incarnation)
+        told = "actor_hibernated" if self._hibernates else "actor_passivated"
+        logger.info(told, conversation_id=self._context.key, incarnation=self._context.incarnation)
 
     def abandon(self) -> None:
-        if self._house.hot.get(self._context.key) is self:
-            del self._house.hot[self._context.key]
-        for cursor in self.cursors:
-            cursor.detach()
-        for envelope in self._closing:
-            envelope.succeed()
+        key = self._context.key
+        if self._house.hot.get(key) is self:
+            del self._house.hot[key]
+        self._answer_closing()
+        leaves_something = self.cursors or self.live.phase is d.RunTimePhase.OPEN
+        if self._hibernates and leaves_something and self._run_time is not None:
+            self._house.dormant[key] = Dormant(
+                self.live, self._run_time, self.cursors, self._active_at, self._keep_until
+            )
+            return
+        self._detach_cursors()
+        self._house.slots.settle(key, holds=False, busy=False)
+        self._house.alarms.set(key, float("inf"))
         if self._run_time is not None and self.live.phase is not d.RunTimePhase.CLOSED:
             self._run_time.abandon()
+
+    def _detach_cursors(self) -> None:
+        for cursor in self.cursors:
+            cursor.detach()
+        self.cursors = set()
 
     # --- a turn --------------------------------------------------------------------------------------------------
 
@@ -165,6 +165,7 @@ class ConversationActor:
             try:
                 await self.log.append(batches)
             except StorageDegraded as failure:
+                self._settle_place()
                 _fail_all(steps, failure)
                 return
             except (OutcomeUnknown, LogClosed) as failure:
@@ -177,6 +178,7 @@ class ConversationActor:
         for step in steps:
             for effect in step.effects:
                 self._perform(effect)
+        self._settle(steps)
         if self.state.next_id - self._snapshot_at >= SNAPSHOT_EVERY_EVENTS:
             await self._save_snapshot()
 
@@ -184,12 +186,14 @@ class ConversationActor:
         state, live, now = self.state, self.live, self._house.now()
         steps: list[_Step] = []
         for envelope in batch:
-            command = _command(envelope.message)
+            command = self._command(envelope.message)
             if command is None:
                 steps.append(_Step(envelope, (), (), ()))
                 continue
+            if live.phase is d.RunTimePhase.CLOSED and not state.archived and _may_open(command):
+                live = attrs.evolve(live, room=self._house.reserve_place(self._context.key))
             try:
-                decision = d.decide(state, live, command)
+                decision = decide(state, live, command)
             except Refused as refusal:
                 envelope.fail(refusal)
                 continue
@@ -200,20 +204,92 @@ class ConversationActor:
             live = decision.live
         return steps, state, live
 
+    def _command(self, message: Message) -> c.Command | None:
+        match message:
+            case Subscribe():
+                return c.Join()
+            case KeepAlive():
+                return c.KeepAlive()
+            case LookAtClock():
+                return self._look_at_clock()
+            case Unsubscribe():
+                return None
+            case _:
+                return message
+
+    def _settle_place(self) -> None:
+        holds = self.live.phase is not d.RunTimePhase.CLOSED
+        self._house.slots.settle(self._context.key, holds=holds, busy=d.is_busy(self.state, self.live))
+
+    # --- idleness ------------------------------------------------------------------------------------------------
+
+    def _sitting(self) -> Sitting:
+        return Sitting(
+            active_at=self._active_at,
+            keep_until=self._keep_until,
+            connections=len(self.cursors),
+            busy=d.is_busy(self.state, self.live),
+            open=self.live.phase is d.RunTimePhase.OPEN,
+        )
+
+    def _look_at_clock(self) -> c.Command | None:
+        verdict = judge(self._house.rules.idle, self._sitting(), trio.current_time())
+        if verdict is Verdict.CLOSE:
+            return c.Shut(c.Why.TIMEOUT)
+        self._hibernates = verdict is Verdict.HIBERNATE
+        return None
+
+    def _settle(self, steps: Sequence[_Step]) -> None:
+        """After a turn: the clock, the place, and whether to leave memory. What was decided to leave and then was
+        called for again in the same turn stays (K23)."""
+        key, now, rules = self._context.key, trio.current_time(), self._house.rules.idle
+        if any(step.events or isinstance(step.envelope.message, _ACTIVITY) for step in steps):
+            self._active_at = now
+        self._settle_place()
+        sitting = self._sitting()
+        self._hibernates = self._hibernates and judge(rules, sitting, now) is Verdict.HIBERNATE
+        if self._leaves and self.live.phase is d.RunTimePhase.CLOSED:
+            self._leave()
+        elif self._hibernates:
+            self._house.alarms.set(key, close_at(rules, sitting))
+            self._context.passivate()
+        else:
+            self._house.alarms.set(key, look_at(rules, sitting, now))
+        self._leaves = False
+        if self.live.phase is not d.RunTimePhase.CLOSING:
+            self._answer_closing()
+
+    def _answer_closing(self) -> None:
+        for envelope in self._closing:
+            envelope.succeed()
+        self._closing.clear()
+
     def _answer(self, step: _Step) -> None:
         match step.envelope.message:
-            case Subscribe(cursor):
-                self.cursors.add(cursor)
+            case Subscribe(cursor, again):
+                self._take(cursor)
+                if not again:
+                    self._active_at = trio.current_time()
                 step.envelope.succeed(self.log)
             case Unsubscribe(cursor):
                 self.cursors.discard(cursor)
                 step.envelope.succeed()
-            case c.Close():
+            case KeepAlive(seconds):
+                self._keep_until = trio.current_time() + seconds
+                step.envelope.succeed()
+            case c.Close() | c.Shut(c.Why.DELETED):
                 self._closing.append(step.envelope)
             case c.Record():
                 step.envelope.succeed(tuple(event.id for event in step.events))
             case _:
                 step.envelope.succeed(step.events[0].id if step.events else None)
+
+    def _take(self, cursor: Cursor) -> None:
+        """A client that joins is told how the run-time is, once it has the history (semantics, seams)."""
+        self.cursors.add(cursor)
+        notice = _NOTICES.get(self.live.phase)
+        if notice is not None:
+            cursor.notify(notice.about, Published(notices.encode_notice(notice)))
 
     def _publish(self, first_id: int, steps: Sequence[_Step]) -> None:
         if not self.cursors:
@@ -239,16 +315,25 @@ class ConversationActor:
             case d.CloseRunTime():
                 self._run_time.close()
             case d.Leave():
-                self._leave()
+                self._leaves = True
+            case d.Notify(notice):
+                self._notify(notice)
+            case d.NotifyTitle(title):
+                key = self._context.key
+                self._notify(notices.title_changed(key, shown_title(key, title)))
             case _:
                 assert_never(effect)
+
+    def _notify(self, notice: notices.Notice) -> None:
+        published: Published[Any] = Published(notices.encode_notice(notice))
+        for cursor in self.cursors:
+            cursor.notify(notice.about, published)
 
     def _leave(self) -> None:
         for cursor in self.cursors:
             cursor.end()
-        for envelope in self._closing:
-            envelope.succeed()
-        self._closing.clear()
+        # Nobody is left who would unsubscribe, and with that wake the next incarnation.
+        self.cursors = set()
         self._context.passivate()
 
     # --- reading and saving --------------------------------------------------------------------------------------
@@ -275,14 +360,15 @@ class ConversationActor:
         return f"<ConversationActor {self._context.key} {self.state.agent_state} {self.live.phase} {self.log!r}>"
 
 
-def _command(message: Message) -> c.Command | None:
-    match message:
-        case Subscribe():
-            return c.Join()
-        case Unsubscribe():
-            return None
+def _may_open(command: c.Command) -> bool:
+    """Whether the command may lead to a run-time being opened."""
+    match command:
+        case c.AddMessage():
+            return command.answered
+        case c.SetAgentState():
+            return command.agent_state is e.AgentState.RUNNING
         case _:
-            return message
+            return isinstance(command, c.Start | c.Resume | c.Join)
 
 
 def _stamp(drafts: Sequence[d.Draft], first_id: int, now: str) -> tuple[e.Event, ...]:

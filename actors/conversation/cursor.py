@@ -54,6 +54,8 @@ class Cursor:
         self.ended = False
         self._live = False
         self._gone = False
+        self._log: EventLog | None = None
+        self._notices: dict[str, Published[object]] = {}
         self._attention = trio.lowlevel.ParkingLot()
 
     def offer(self, first_id: int, published: Sequence[Published[object] | None]) -> None:
@@ -67,6 +69,14 @@ class Cursor:
                 return
             self.position = event_id
 
+    def notify(self, about: str, published: Published[object]) -> None:
+        """Something of the moment: after what is before it in the log, and only the latest of its kind."""
+        if self._live and self.sink.try_send(published):
+            return
+        self._notices[about] = published
+        self._live = False
+        self._attention.unpark_all()
+
     def detach(self) -> None:
         """The actor is gone; whoever pumps must subscribe anew."""
         self._live = False
@@ -79,19 +89,26 @@ class Cursor:
         self.detach()
         self.sink.close()
 
+    def switch(self, log: EventLog) -> None:
+        """Another incarnation took the conversation over at the same head: read from its log from now on (K22)."""
+        self._log = log
+
     async def pump(self, log: EventLog) -> None:
         """Keep the sink supplied until the actor detaches. One pump a cursor."""
-        self._gone = False
+        self._gone, self._log = False, log
         while not self._gone:
-            await self._catch_up(log)
+            await self._catch_up()
+            if self._notices and not self._gone:
+                await self._send(self._notices.pop(next(iter(self._notices))))
+                continue
             # No checkpoint between the last look at the head and this: nothing falls in between.
             if not self._gone:
                 self._live = True
                 await self._attention.park()
 
-    async def _catch_up(self, log: EventLog) -> None:
-        while self.position + 1 < log.next_id and not self._gone:
-            for payload in await log.read(self.position + 1, log.next_id):
+    async def _catch_up(self) -> None:
+        while self._log is not None and self.position + 1 < self._log.next_id and not self._gone:
+            for payload in await self._log.read(self.position + 1, self._log.next_id):
                 if visible(*kind_of(payload)):
                     await self._send(Published(payload))
                 self.position += 1

@@ -2,7 +2,7 @@
 
 from actors.agent.errors import RunOver as AgentRunOver
 
-__all__ = ["Refused", "RunOver"]
+__all__ = ["Refused", "RunOver", "TooManyConversations"]
 
 
 class Refused(Exception):
@@ -19,3 +19,10 @@ class RunOver(Refused, AgentRunOver):
 
     def __init__(self, run: int) -> None:
         super().__init__("run_over", f"run {run} is over")
+
+
+class TooManyConversations(Refused):
+    """Every place for a run-time is taken by somebody busy; nobody busy is closed for another (unlike V0)."""
+
+    def __init__(self) -> None:
+        super().__init__("too_many_conversations", "too many conversations are busy; stop one or try again later")

@@ -31,7 +31,7 @@ REPORT_RETRY_SECONDS = 0.5
 REPORT_TRIES_MAX = 120
 """One minute; then the report is left to recovery, which comes to the same end (K30)."""
 
-MakeSandbox = Callable[[Path], Sandbox]
+MakeSandbox = Callable[[Path], Awaitable[Sandbox]]
 ReadMessage = Callable[[int], Awaitable[MessageAction]]
 
 
@@ -69,13 +69,16 @@ class RunTime:
         workspace: Path,
         read_message: ReadMessage,
         nursery: trio.Nursery,
+        start_deadline_seconds: float,
     ) -> None:
         self._ref = ref
         self._agent = agent
         self._make_sandbox = make_sandbox
         self._workspace = workspace
-        self._read_message = read_message
+        # Set anew by every incarnation that takes this run-time over.
+        self.read_message = read_message
         self._nursery = nursery
+        self._start_deadline_seconds = start_deadline_seconds
         self._sandbox: Sandbox | None = None
         self._run_scope: trio.CancelScope | None = None
 
@@ -100,17 +103,26 @@ class RunTime:
             self._nursery.start_soon(self._sandbox.close)
 
     async def _open(self) -> None:
+        reason = f"the run-time did not open within {self._start_deadline_seconds:g} s"
+        with trio.move_on_after(self._start_deadline_seconds):
+            reason = await self._try_to_open()
+        if reason:
+            logger.warning("run_time_failed", conversation_id=self._ref.key, reason=reason)
+            await self._report(RunTimeFailed(reason))
+        else:
+            await self._report(RunTimeReady())
+
+    async def _try_to_open(self) -> str:
+        """Why it could not be opened; empty when it is."""
         try:
-            self._sandbox = self._make_sandbox(self._workspace)
+            self._sandbox = await self._make_sandbox(self._workspace)
         except (SandboxError, OSError) as failure:
-            logger.warning("run_time_failed", conversation_id=self._ref.key, reason=str(failure))
-            await self._report(RunTimeFailed(str(failure)))
-            return
-        await self._report(RunTimeReady())
+            return str(failure)
+        return ""
 
     async def _run(self, run: int, messages: tuple[int, ...], scope: trio.CancelScope) -> None:
         assert self._sandbox is not None  # noqa: S101 - runs are started on an open run-time only
-        recorder = _Recorder(run, self._ref, self._read_message)
+        recorder = _Recorder(run, self._ref, self.read_message)
         outcomes: list[Outcome] = []
         failure: Exception | None = None
         with scope:

@@ -8,70 +8,45 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-import attrs
+import structlog
 import trio
 
 from actors.agent.port import Agent
-from actors.conversation.actor import ConversationActor, House, Message, Subscribe, Unsubscribe, replay
+from actors.conversation.actor import ConversationActor, replay
 from actors.conversation.cursor import Cursor
-from actors.conversation.decide import Live, RunTimePhase
+from actors.conversation.errors import TooManyConversations
+from actors.conversation.house import House, Rules
+from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscribe, Unsubscribe
 from actors.conversation.run_time import MakeSandbox
-from actors.conversation.state import State, status_of
+from actors.conversation.slots import Slots
+from actors.conversation.state import State
+from actors.conversation.summary import Place, Summary, describe, summarise, v0_status
+from actors.conversation.table import Status
 from actors.domain import commands as c
-from actors.domain.codec import DecodeError, decode, encode
+from actors.domain.codec import encode
 from actors.domain.events import ChangeAgentStateAction, ConversationCreated, Event, MessageAction, Source
-from actors.runtime import Lane, Ref, Registry, Reply, Residency, open_registry
-from storage.catalogue import Entry
-from storage.errors import ConversationNotFound
+from actors.runtime import ActorError, Lane, Ref, Registry, Reply, Residency, open_registry
+from storage.errors import ConversationNotFound, StorageError
 from storage.event_log import EventLog, LogView
 from storage.store import Store
 
-__all__ = ["Conversations", "Summary", "describe", "open_conversations"]
+__all__ = ["Conversations", "open_conversations"]
 
-READY = "STATUS$READY"
-STARTING = "STATUS$STARTING_RUNTIME"
+logger = structlog.get_logger(__name__)
 
 STOP_DEADLINE_SECONDS = 5.0
 """POST stop answers within this (semantics, seams)."""
+
+ALARM_RETRY_SECONDS = 10.0
+"""A conversation with a full mailbox is not idle."""
 
 PIECE_EVENTS = 200
 """How many events a filtered listing looks at in one go."""
 
 
-@attrs.frozen
-class Summary:
-    """What a listing shows of a conversation. `status` and `runtime_status` are V0's; `lifecycle` is ours."""
-
-    conversation_id: str
-    title: str
-    created_at: str
-    last_updated_at: str | None
-    status: str
-    runtime_status: str | None
-    selected_repository: str | None
-    selected_branch: str | None
-    git_provider: str | None
-    trigger: str | None
-    num_connections: int
-    lifecycle: dict[str, Any]
-
-
 def utc_now() -> str:
     """UTC, ISO 8601 with microseconds and `Z`."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def describe(conversation_id: str, payload: bytes) -> Entry | None:
-    """A catalogue entry from a conversation's first event (see `storage.store.Describe`)."""
-    try:
-        event = decode(payload)
-    except DecodeError:
-        return None
-    body = event.body
-    if not isinstance(body, ConversationCreated):
-        return None
-    attributes = {"selected_repository": body.selected_repository, "trigger": body.trigger}
-    return Entry(conversation_id, event.timestamp, attributes)
 
 
 class Conversations:
@@ -80,17 +55,21 @@ class Conversations:
     def __init__(self, house: House, registry: Registry[Message]) -> None:
         self._house = house
         self._registry = registry
+        self._dying: set[str] = set()
 
     def ref(self, conversation_id: str) -> Ref[Message]:
         """The address of a conversation that exists."""
-        if not self._house.store.exists(conversation_id):
+        if not self._house.store.exists(conversation_id) or conversation_id in self._dying:
             raise ConversationNotFound(conversation_id)
         return self._registry.ref(conversation_id)
 
     # --- commands ------------------------------------------------------------------------------------------------
 
     async def create(self, created: ConversationCreated, first_message: MessageAction | None) -> Summary:
-        """Bring a conversation into being, durably with its first message, and start it."""
+        """Bring a conversation into being, durably with its first message, and start it.
+
+        Raises `Refused` when there is no room for its run-time, and `StorageError`; then nothing is left of it.
+        """
         conversation_id, now = uuid4().hex, self._house.now()
         events = [Event(0, now, Source.ENVIRONMENT, created)]
         if first_message is not None:
@@ -98,40 +77,94 @@ class Conversations:
         payloads = [encode(event) for event in events]
         entry = describe(conversation_id, payloads[0])
         assert entry is not None  # noqa: S101 - it was encoded just now
-        await self._house.store.create(entry, payloads)
+        if not self._house.reserve_place(conversation_id):
+            raise TooManyConversations
+        try:
+            await self._house.store.create(entry, payloads)
+        except StorageError:
+            self._house.slots.settle(conversation_id, holds=False, busy=False)
+            raise
         await self.ref(conversation_id).ask(c.Start())
         return await self._known_summary(conversation_id)
 
     async def start(self, conversation_id: str) -> Summary:
-        """Have a run-time, and run on what waits."""
+        """Have a run-time, and run on what waits. A conversation that has failed is tried again."""
         self._registry.forget_failure(conversation_id)
-        await self.ref(conversation_id).ask(c.Start())
+        return await self._command_and_look(conversation_id, c.Start())
+
+    async def resume(self, conversation_id: str) -> Summary:
+        """Have the agent go on, with what waits and with what it had begun."""
+        return await self._command_and_look(conversation_id, c.Resume())
+
+    async def pause(self, conversation_id: str) -> Summary:
+        """End the run and have the agent wait; the run-time stays open."""
+        return await self._command_and_look(conversation_id, c.Pause(), Lane.CONTROL)
+
+    async def archive(self, conversation_id: str) -> Summary:
+        """Put it away; the run-time is closed, and clients are disconnected."""
+        return await self._command_and_look(conversation_id, c.Archive())
+
+    async def unarchive(self, conversation_id: str) -> Summary:
+        """Take it out again; nothing is started."""
+        return await self._command_and_look(conversation_id, c.Unarchive())
+
+    async def keep_alive(self, conversation_id: str, seconds: float) -> Summary:
+        """Hold off closing for so long (K21). Raises `Refused` when it is not running."""
+        return await self._command_and_look(conversation_id, KeepAlive(seconds))
+
+    async def _command_and_look(self, conversation_id: str, command: Message, lane: Lane = Lane.WORK) -> Summary:
+        await self.ref(conversation_id).ask(command, lane=lane)
         return await self._known_summary(conversation_id)
 
     async def stop(self, conversation_id: str) -> str:
-        """End the run and the run-time; answers when its processes are gone, with the status before. Never raises."""
-        actor = self._house.hot.get(conversation_id)
-        if actor is None:
-            await trio.lowlevel.checkpoint()
-            return "STOPPED"
-        before = v0_status(actor.live)
-        with trio.move_on_after(STOP_DEADLINE_SECONDS):
-            await self.ref(conversation_id).ask(c.Close(), lane=Lane.CONTROL)
-            await self._registry.passivate(conversation_id)
+        """End the run and the run-time; answers when its processes are gone, with V0's status before.
+
+        Raises `Refused` when it is archived.
+        """
+        before = v0_status(self._house.live(conversation_id))
+        exists = self._house.store.exists(conversation_id) and not self._registry.forget_failure(conversation_id)
+        if exists and await self._is_to_be_stopped(conversation_id):
+            with trio.move_on_after(STOP_DEADLINE_SECONDS):
+                await self.ref(conversation_id).ask(c.Close(), lane=Lane.CONTROL)
         return before
+
+    async def _is_to_be_stopped(self, conversation_id: str) -> bool:
+        """A cold conversation is woken only to be told that its error is over, or that it is archived."""
+        if self._is_alive(conversation_id):
+            return True
+        summary = await self._known_summary(conversation_id)
+        return summary.lifecycle["status"] in (Status.ERROR, Status.ARCHIVED)
+
+    def _is_alive(self, conversation_id: str) -> bool:
+        return conversation_id in self._house.hot or conversation_id in self._house.dormant
 
     async def rename(self, conversation_id: str, title: str) -> None:
         await self.ref(conversation_id).ask(c.Rename(title))
 
     async def delete(self, conversation_id: str) -> bool:
         """Stop it and have it gone, durably; False if there was none. Works on damaged logs."""
-        if not self._house.store.exists(conversation_id):
+        if not self._house.store.exists(conversation_id) or conversation_id in self._dying:
             await trio.lowlevel.checkpoint()
             return False
-        await self.stop(conversation_id)
-        await self._registry.passivate(conversation_id)
-        await self._house.store.delete(conversation_id)
+        # From here on nobody else reaches it, so nothing wakes it while its folder goes.
+        self._dying.add(conversation_id)
+        try:
+            await self._bring_down(conversation_id)
+            await self._house.store.delete(conversation_id)
+        finally:
+            self._dying.discard(conversation_id)
         return True
+
+    async def _bring_down(self, conversation_id: str) -> None:
+        try:
+            with trio.move_on_after(STOP_DEADLINE_SECONDS):
+                ref = self._registry.ref(conversation_id)
+                if self._is_alive(conversation_id):
+                    await ref.ask(c.Shut(c.Why.DELETED), lane=Lane.CONTROL)
+        except (ActorError, StorageError) as failure:
+            # It cannot even be asked: then it is taken down as it is.
+            logger.warning("closing_failed", conversation_id=conversation_id, error=str(failure))
+        await self._registry.passivate(conversation_id)
 
     async def submit(
         self, conversation_id: str, body: MessageAction | ChangeAgentStateAction, *, size_bytes: int
@@ -151,21 +184,23 @@ class Conversations:
     def _command(self, body: MessageAction | ChangeAgentStateAction) -> tuple[c.Command, Lane]:
         if isinstance(body, ChangeAgentStateAction):
             return c.SetAgentState(body.agent_state), Lane.CONTROL
-        return c.AddMessage(body, self._house.agent.answers(body.content)), Lane.WORK
+        return c.AddMessage(body, self._house.agent.answers(body.content), self._house.rules.busy), Lane.WORK
 
     # --- subscriptions -------------------------------------------------------------------------------------------
 
     async def follow(self, conversation_id: str, cursor: Cursor) -> None:
         """Keep the cursor supplied through crashes of the actor (K31), until the conversation is stopped."""
-        ref = self.ref(conversation_id)
+        ref, again = self.ref(conversation_id), False
         try:
             while not cursor.ended:
-                log: EventLog = await ref.ask(Subscribe(cursor))
+                log: EventLog = await ref.ask(Subscribe(cursor, again))
+                again = True
                 await cursor.pump(log)
         finally:
             actor = self._house.hot.get(conversation_id)
             if actor is not None and cursor in actor.cursors:
                 ref.tell(Unsubscribe(cursor), lane=Lane.CONTROL)
+            self._house.leave_dormant(conversation_id, cursor)
 
     # --- looking -------------------------------------------------------------------------------------------------
 
@@ -218,12 +253,23 @@ class Conversations:
     async def _known_summary(self, conversation_id: str) -> Summary:
         actor = self._house.hot.get(conversation_id)
         if actor is not None:
-            return _summary(conversation_id, actor.state, actor.live, "", len(actor.cursors))
+            return self._summary(conversation_id, actor.state, "")
         cell = self._registry.peek(conversation_id)
         view = await self._house.store.view(conversation_id)
         state = await replay(self._house, conversation_id, view)
         reason = cell.failure.reason if cell is not None and cell.failure is not None else ""
-        return _summary(conversation_id, state, Live(), reason or ("log_corrupt" if view.damage else ""), 0)
+        return self._summary(conversation_id, state, reason or ("log_corrupt" if view.damage else ""))
+
+    def _summary(self, conversation_id: str, state: State, failure: str) -> Summary:
+        live, connections = self._house.live(conversation_id), len(self._house.cursors(conversation_id))
+        residency = Residency.FAILED if failure else self._residency(conversation_id)
+        return summarise(conversation_id, state, Place(live, residency, connections, failure))
+
+    def _residency(self, conversation_id: str) -> Residency:
+        if conversation_id in self._house.dormant:
+            return Residency.HIBERNATED
+        cell = self._registry.peek(conversation_id)
+        return Residency.COLD if cell is None else cell.residency
 
     async def close(self) -> None:
         """Stop every run-time, so that no process outlives the server (K35)."""
@@ -238,41 +284,6 @@ class Conversations:
         return f"<Conversations {len(self._house.hot)} hot of {len(self._house.store.catalogue)}>"
 
 
-def v0_status(live: Live) -> str:
-    """V0's status is the run-time's (semantics, seams)."""
-    if live.phase is RunTimePhase.OPENING:
-        return "STARTING"
-    return "RUNNING" if live.phase is RunTimePhase.OPEN else "STOPPED"
-
-
-def _summary(conversation_id: str, state: State, live: Live, failure: str, connections: int) -> Summary:
-    status = "ERROR" if failure else v0_status(live)
-    residency = Residency.FAILED if failure else Residency.HOT if connections or status != "STOPPED" else Residency.COLD
-    return Summary(
-        conversation_id=conversation_id,
-        title=state.title or f"Conversation {conversation_id[:5]}",
-        created_at=state.created_at,
-        last_updated_at=state.updated_at or None,
-        status=status,
-        runtime_status={"RUNNING": READY, "STARTING": STARTING}.get(status),
-        selected_repository=state.selected_repository,
-        selected_branch=state.selected_branch,
-        git_provider=state.git_provider,
-        trigger=state.trigger,
-        num_connections=connections,
-        lifecycle={
-            "status": "ERROR" if failure else status_of(state).value,
-            "agent_state": state.agent_state.value,
-            "residency": residency.value,
-            "reason": failure or state.reason,
-            "retry_at": None,
-            "last_event_id": state.next_id - 1,
-            "stream_epoch": state.stream_epoch,
-            "connections": connections,
-        },
-    )
-
-
 async def _piece(log: EventLog | LogView, start: int, stop: int, *, reverse: bool) -> list[bytes]:
     """Some of the events [start, stop), at least one: from the first on, or from the last on backwards."""
     if not reverse:
@@ -285,8 +296,11 @@ async def _piece(log: EventLog | LogView, start: int, stop: int, *, reverse: boo
 
 
 @asynccontextmanager
-async def open_conversations(store: Store, agent: Agent, make_sandbox: MakeSandbox) -> AsyncIterator[Conversations]:
+async def open_conversations(
+    store: Store, agent: Agent, make_sandbox: MakeSandbox, rules: Rules | None = None
+) -> AsyncIterator[Conversations]:
     """All conversations of a store, for the block; at its end their run-times are closed and their state is saved."""
+    rules = rules or Rules()
     with TemporaryDirectory(prefix="greenroom-") as scratch:
         async with trio.open_nursery() as nursery:
             house: House
@@ -294,8 +308,25 @@ async def open_conversations(store: Store, agent: Agent, make_sandbox: MakeSandb
             def ref(key: str) -> Ref[Message]:
                 return registry.ref(key)
 
-            house = House(store, agent, make_sandbox, nursery, Path(scratch), utc_now, ref)
+            slots = Slots(rules.run_times_max)
+            house = House(store, agent, make_sandbox, nursery, Path(scratch), utc_now, ref, rules, slots)
             async with open_registry(lambda context: ConversationActor(context, house)) as registry:
                 conversations = Conversations(house, registry)
-                yield conversations
+                async with trio.open_nursery() as clock:
+                    clock.start_soon(_ring, house)
+                    yield conversations
+                    clock.cancel_scope.cancel()
                 await conversations.close()
+
+
+async def _ring(house: House) -> None:
+    """Have each conversation look at the clock when its alarm rings (K22)."""
+    while True:
+        key = await house.alarms.wait_due()
+        if key not in house.hot and key not in house.dormant:
+            continue
+        try:
+            house.ref(key).tell(LookAtClock(), lane=Lane.CONTROL)
+        except ActorError as failure:
+            logger.info("alarm_put_off", conversation_id=key, error=str(failure))
+            house.alarms.set(key, trio.current_time() + ALARM_RETRY_SECONDS)

@@ -4,25 +4,15 @@
 there a run-time?) is not in here, but in `decide.Live`.
 """
 
-from enum import StrEnum
 from typing import Any
 
 import attrs
 import cattrs
 
+from actors.conversation.table import Status
 from actors.domain import events as e
 
-__all__ = ["EMPTY", "State", "Status", "apply", "dump_state", "load_state", "status_of"]
-
-
-class Status(StrEnum):
-    """The seed's machine (semantics, "Status transitions")."""
-
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    STOPPED = "STOPPED"
-    ERROR = "ERROR"
-    ARCHIVED = "ARCHIVED"
+__all__ = ["EMPTY", "State", "Status", "apply", "dump_state", "load_state", "shown_title", "status_of"]
 
 
 @attrs.frozen
@@ -42,6 +32,7 @@ class State:
     run: int | None = None
     unanswered: tuple[int, ...] = ()
     open_actions: tuple[int, ...] = ()
+    archived: bool = False
     stream_epoch: int = 1
     unknown_events: int = 0
 
@@ -56,8 +47,15 @@ _STATUS = {
 
 
 def status_of(state: State) -> Status:
-    """The conversation's status follows from its agent's: changes of that are the logged transitions."""
+    """The conversation's status follows from its agent's, unless it is archived: the logged transitions are these."""
+    if state.archived:
+        return Status.ARCHIVED
     return _STATUS.get(state.agent_state, Status.STOPPED)
+
+
+def shown_title(conversation_id: str, title: str) -> str:
+    """The title, or V0's default one (contract §1.1)."""
+    return title or f"Conversation {conversation_id[:5]}"
 
 
 def apply(state: State, event: e.Event, *, answered: bool = True) -> State:
@@ -68,7 +66,7 @@ def apply(state: State, event: e.Event, *, answered: bool = True) -> State:
     return attrs.evolve(state, next_id=event.id + 1, updated_at=event.timestamp, **changes)
 
 
-def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:  # noqa: PLR0911 - one flat table
+def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:  # noqa: C901, PLR0911 - one flat table
     body = event.body
     match body:
         case e.ConversationCreated():
@@ -87,6 +85,8 @@ def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:
             return {"run": None}
         case e.AgentStateChanged():
             return {"agent_state": body.agent_state, "reason": body.reason}
+        case e.Archived() | e.Unarchived():
+            return {"archived": isinstance(body, e.Archived)}
         case e.RunAction() | e.ThinkAction():
             return {"open_actions": (*state.open_actions, event.id)}
         case e.LogRepaired():

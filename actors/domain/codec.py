@@ -31,6 +31,8 @@ _OBSERVATIONS: dict[type, str] = {
     e.AgentStateChanged: "agent_state_changed",
     e.ConversationCreated: "greenroom.created",
     e.TitleChanged: "greenroom.title_changed",
+    e.Archived: "greenroom.archived",
+    e.Unarchived: "greenroom.unarchived",
     e.RunStarted: "greenroom.run_started",
     e.RunEnded: "greenroom.run_ended",
     e.LogRepaired: "greenroom.log_repaired",

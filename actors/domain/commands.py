@@ -1,5 +1,6 @@
 """Commands: what a conversation is asked to do, as types. Pure. Imperatives; never the same class as an event."""
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import attrs
@@ -8,19 +9,35 @@ from actors.domain.events import AgentState, Body, MessageAction, RunOutcome
 
 __all__ = [
     "AddMessage",
+    "Archive",
+    "BusyPolicy",
     "Close",
     "Command",
     "EndRun",
     "Join",
+    "KeepAlive",
+    "Pause",
     "Record",
     "Recover",
     "Rename",
+    "Resume",
     "RunTimeClosed",
     "RunTimeFailed",
     "RunTimeReady",
     "SetAgentState",
+    "Shut",
     "Start",
+    "Unarchive",
+    "Why",
 ]
+
+
+class BusyPolicy(StrEnum):
+    """What becomes of a message that comes during a run."""
+
+    ENQUEUE = "enqueue"  # it is answered when the run is over
+    REJECT = "reject"
+    INTERRUPT = "interrupt"  # the run is stopped, and then it is answered
 
 
 @attrs.frozen
@@ -29,6 +46,7 @@ class AddMessage:
 
     message: MessageAction
     answered: bool
+    busy: BusyPolicy = BusyPolicy.ENQUEUE
 
 
 @attrs.frozen
@@ -49,8 +67,48 @@ class Join:
 
 
 @attrs.frozen
+class Pause:
+    """End the run and have the agent wait for `Resume`, or for a message."""
+
+
+@attrs.frozen
+class Resume:
+    """Have a paused or stopped agent go on, with what waits and with what it had begun."""
+
+
+@attrs.frozen
 class Close:
-    """End the run, close the run-time, become cold."""
+    """End the run, close the run-time, become cold: somebody stops the conversation."""
+
+
+class Why(StrEnum):
+    """Why a conversation is closed though nobody stopped it."""
+
+    TIMEOUT = "timeout"  # idle for `close_delay` (K22)
+    ROOM = "room"  # another one needs the place
+    DELETED = "deleted"
+
+
+@attrs.frozen
+class Shut:
+    """Close the run-time and become cold, if this may be done now; `DELETED` may always."""
+
+    why: Why
+
+
+@attrs.frozen
+class KeepAlive:
+    """Counts as activity, and holds off closing for a while."""
+
+
+@attrs.frozen
+class Archive:
+    """Put the conversation away."""
+
+
+@attrs.frozen
+class Unarchive:
+    """Take it out again."""
 
 
 @attrs.frozen
@@ -110,7 +168,13 @@ Command: TypeAlias = (
     | SetAgentState
     | Start
     | Join
+    | Pause
+    | Resume
     | Close
+    | Shut
+    | KeepAlive
+    | Archive
+    | Unarchive
     | Rename
     | Recover
     | RunTimeReady

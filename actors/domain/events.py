@@ -15,6 +15,7 @@ __all__ = [
     "PAIRED_ACTIONS",
     "AgentState",
     "AgentStateChanged",
+    "Archived",
     "Body",
     "ChangeAgentStateAction",
     "ConversationCreated",
@@ -33,6 +34,7 @@ __all__ = [
     "ThinkAction",
     "ThinkObservation",
     "TitleChanged",
+    "Unarchived",
     "UnknownBody",
 ]
 
@@ -202,6 +204,20 @@ class TitleChanged:
 
 
 @attrs.frozen
+class Archived:
+    """Somebody put the conversation away: it is read, and takes nothing until it is taken out again."""
+
+    content: str = ""
+
+
+@attrs.frozen
+class Unarchived:
+    """Somebody took the conversation out again."""
+
+    content: str = ""
+
+
+@attrs.frozen
 class RunStarted:
     """A run began, to answer the user messages with these ids. The id of this event is the id of the run."""
 
@@ -238,7 +254,7 @@ class UnknownBody:
 
 Action: TypeAlias = MessageAction | RunAction | ThinkAction | FinishAction | ChangeAgentStateAction
 Observation: TypeAlias = RunObservation | ThinkObservation | ErrorObservation | AgentStateChanged
-HouseFact: TypeAlias = ConversationCreated | TitleChanged | RunStarted | RunEnded | LogRepaired
+HouseFact: TypeAlias = ConversationCreated | TitleChanged | Archived | Unarchived | RunStarted | RunEnded | LogRepaired
 Body: TypeAlias = Action | Observation | HouseFact | UnknownBody
 
 PAIRED_ACTIONS = (RunAction, ThinkAction)

@@ -5,6 +5,7 @@ and the registry sees to it that at most one incarnation is alive behind that ke
 wakes, crashes or leaves wait in its mailbox and reach the next incarnation in order (K20, K23, K24).
 """
 
+from actors.runtime.alarms import Alarms
 from actors.runtime.cell import Behaviour, CannotActivate, Cell, Context, Residency
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
 from actors.runtime.errors import (
@@ -25,6 +26,7 @@ __all__ = [
     "ActorCrashed",
     "ActorError",
     "ActorFailed",
+    "Alarms",
     "AskTimedOut",
     "Behaviour",
     "CannotActivate",

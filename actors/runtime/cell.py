@@ -37,6 +37,7 @@ class Residency(StrEnum):
     ACTIVATING = "activating"
     HOT = "hot"
     PASSIVATING = "passivating"
+    HIBERNATED = "hibernated"  # told apart from COLD by who keeps what outlives the actor; no cell is ever in it
     FAILED = "failed"
 
 

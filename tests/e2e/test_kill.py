@@ -43,9 +43,13 @@ class Talker(threading.Thread):
         self.seen: queue.Queue[dict[str, Any]] = queue.Queue()
         self.stopping = threading.Event()
 
+    def take_in(self, event: dict[str, Any]) -> None:
+        if type(event.get("id")) is int:  # the others tell of the moment
+            self.seen.put(event)
+
     def run(self) -> None:
         client = socketio.Client(reconnection=False)
-        client.on("oh_event", self.seen.put)
+        client.on("oh_event", self.take_in)
         try:
             client.connect(f"{self.server.url}?conversation_id={self.conversation_id}", transports=["websocket"])
             while not self.stopping.is_set():

@@ -25,9 +25,13 @@ class PythonClient:
     def __init__(self, server: ServerProcess, conversation_id: str, latest: int, transports: list[str]) -> None:
         self.events: queue.Queue[dict[str, Any]] = queue.Queue()
         self.client = socketio.Client(reconnection=False)
-        self.client.on("oh_event", self.events.put)
+        self.notices: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.client.on("oh_event", self.take_in)
         url = f"{server.url}?conversation_id={conversation_id}&latest_event_id={latest}"
         self.client.connect(url, transports=transports)
+
+    def take_in(self, event: dict[str, Any]) -> None:
+        (self.events if type(event.get("id")) is int else self.notices).put(event)
 
     def say(self, text: str) -> Any:
         return self.client.call("oh_user_action", {"action": "message", "args": {"content": text}}, timeout=10)

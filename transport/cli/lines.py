@@ -14,6 +14,8 @@ def line(event: Any) -> str | None:  # noqa: PLR0911 - one flat table
     match event:
         case {"error": True, "message": message}:
             return f"[refused: {message}]"
+        case {"status_update": True, "id": str(), "message": str(message)} if message:
+            return f"[{message}]"
         case {"source": source, "action": "message", "args": {"content": content}}:
             return f"{source}: {content}"
         case {"action": "run", "args": {"command": command}}:

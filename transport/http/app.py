@@ -20,6 +20,7 @@ from storage.errors import StorageError
 from transport.guard import log_failure
 from transport.http import conversations as conversation_routes
 from transport.http import events as event_routes
+from transport.http import lifecycle as lifecycle_routes
 from transport.http.bodies import Invalid, answer, conversation_id_problem
 from transport.origins import OriginPolicy
 from transport.refusals import refusal
@@ -44,6 +45,7 @@ def make_app(
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.url_map.merge_slashes = False  # `/api//conversations` is another path, not a redirect
     app.register_blueprint(conversation_routes.blueprint(conversations))
+    app.register_blueprint(lifecycle_routes.blueprint(conversations))
     app.register_blueprint(event_routes.blueprint(conversations))
     _add_health(app, readiness)
     _add_checks(app, policy)

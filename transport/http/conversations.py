@@ -1,4 +1,4 @@
-"""`/api/conversations`: create, list, look, rename, start, stop, delete (contract §1.1).
+"""`/api/conversations`: create, list, look, rename, delete (contract §1.1).
 
 What lives here: the routes of the resource and its JSON. What must not: what a conversation is or does; every route
 asks the service one question and renders the answer.
@@ -10,12 +10,13 @@ from typing import Any
 import attrs
 from quart import Blueprint, Response, request
 
-from actors.conversation.service import Conversations, Summary
+from actors.conversation.service import Conversations
+from actors.conversation.summary import Summary
 from actors.domain.events import ConversationCreated, MessageAction
 from storage.errors import ConversationNotFound
 from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body, one_of, wrong_type
 
-__all__ = ["blueprint"]
+__all__ = ["GIT_PROVIDERS", "blueprint", "told"]
 
 LIST_LIMIT_MAX = 100
 """Each entry may be a replay of a short tail."""
@@ -46,6 +47,16 @@ def render(summary: Summary) -> dict[str, Any]:
     return body | {"session_api_key": None, "pr_number": [], "conversation_version": "V0"}
 
 
+def told(summary: Summary) -> dict[str, Any]:
+    """What creating, starting and the like are answered with (contract §1.1)."""
+    return {
+        "status": "ok",
+        "conversation_id": summary.conversation_id,
+        "message": None,
+        "conversation_status": summary.status,
+    }
+
+
 def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list of routes
     """The routes of this resource."""
     routes = Blueprint("conversations", __name__)
@@ -68,7 +79,7 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
         text = body.get("initial_user_msg")
         message = MessageAction(text, image_urls=images) if text else None
         summary = await conversations.create(created, message)
-        return _ok(summary)
+        return answer(told(summary))
 
     @routes.get("/api/conversations")
     async def listing() -> Response:
@@ -106,24 +117,6 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
     async def delete(conversation_id: str) -> Response:
         return answer(await conversations.delete(conversation_id))
 
-    @routes.post("/api/conversations/<conversation_id>/start")
-    async def start(conversation_id: str) -> Response:
-        body = fields(await json_body(), {"providers_set": list}, strict=False)
-        for provider in body.get("providers_set", ()):
-            one_of(GIT_PROVIDERS, provider, "body", "providers_set")
-        try:
-            summary = await conversations.start(conversation_id)
-        except ConversationNotFound:
-            return answer({"status": "error", "conversation_id": conversation_id}, 404)
-        return _ok(summary)
-
-    @routes.post("/api/conversations/<conversation_id>/stop")
-    async def stop(conversation_id: str) -> Response:
-        before = await conversations.stop(conversation_id)
-        message = "Conversation stopped successfully" if before != "STOPPED" else "Conversation was not running"
-        body = {"status": "ok", "conversation_id": conversation_id, "message": message, "conversation_status": before}
-        return answer(body)
-
     return routes
 
 
@@ -132,14 +125,3 @@ def _texts(values: Sequence[Any], name: str) -> tuple[str, ...]:
         if not isinstance(value, str):
             raise Invalid(wrong_type(str, value, "body", name, index))
     return tuple(values)
-
-
-def _ok(summary: Summary) -> Response:
-    return answer(
-        {
-            "status": "ok",
-            "conversation_id": summary.conversation_id,
-            "message": None,
-            "conversation_status": summary.status,
-        }
-    )

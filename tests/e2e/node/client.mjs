@@ -1,5 +1,5 @@
 // One conversation with npm's socket.io-client: usage: node client.mjs URL CONVERSATION LATEST TRANSPORTS MESSAGE WAIT_FOR
-// Sends MESSAGE (if not empty), prints every oh_event as a JSON line, ends WAIT_FOR events later or after 15 s.
+// Sends MESSAGE (if not empty), prints every event and every status update as a JSON line, ends WAIT_FOR events later or after 15 s.
 import { io } from "socket.io-client";
 
 const [url, conversation_id, latest_event_id, transports, message, waitFor] = process.argv.slice(2);
@@ -25,6 +25,10 @@ socket.on("connect", () => {
   }
 });
 socket.on("oh_event", (event) => {
+  if (event.status_update) {
+    out({ status: event });
+    return;
+  }
   out({ event });
   seen += 1;
   if (seen === Number(waitFor)) {

@@ -15,6 +15,8 @@ STATE = {"observation": "agent_state_changed"}
     ("event", "text"),
     [
         ({"source": "user", "action": "message", "args": {"content": "hi"}}, "user: hi"),
+        ({"status_update": True, "type": "info", "id": "SESSION$TIMEOUT_MESSAGE", "message": "Closed"}, "[Closed]"),
+        ({"status_update": True, "type": "info", "id": "STATUS$READY", "message": ""}, None),
         ({"source": "agent", "action": "run", "args": {"command": "ls"}}, "$ ls"),
         (
             {"observation": "run", "content": "a\nb\n", "extras": {"metadata": {"exit_code": 2}}},

@@ -6,7 +6,8 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from actors.agent.understudy import Understudy
-from actors.conversation.service import describe, open_conversations
+from actors.conversation.service import open_conversations
+from actors.conversation.summary import describe
 from storage.memory_disk import MemoryDisk
 from storage.store import open_store
 from tests.fakes.scripted_sandbox import ScriptedSandbox
@@ -20,7 +21,7 @@ POLICY = OriginPolicy(on_loopback=True, permitted_origins=("http://ui.example",)
 async def client() -> AsyncIterator[Client]:
     async with (
         open_store(MemoryDisk(), describe) as store,
-        open_conversations(store, Understudy(), lambda _: ScriptedSandbox()) as conversations,
+        open_conversations(store, Understudy(), ScriptedSandbox.open) as conversations,
     ):
         yield make_app(conversations, POLICY, lambda: {"ready": True, "durability": "sync"}).test_client()
 

@@ -1,6 +1,6 @@
 """What holds for every request and every answer: health, headers, checks, errors."""
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from quart.typing import TestClientProtocol as Client
@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from actors.conversation.errors import Refused
 from actors.conversation.service import Conversations
+from actors.conversation.summary import Summary
 from actors.runtime import AskTimedOut, MailboxFull
 from storage.errors import CorruptLog, OutcomeUnknown, StorageDegraded
 from tests.transport.http.conftest import POLICY
@@ -17,19 +18,18 @@ from transport.refusals import refusal
 ALL = "/api/conversations"
 
 
-class Failing:
+class Failing(Conversations):
     """A service in which every question ends in the same error."""
 
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
 
-    async def summary(self, _: str) -> None:
+    async def summary(self, _: str) -> Summary | None:
         raise self.failure
 
 
 def _failing(failure: Exception) -> Client:
-    service = cast("Conversations", Failing(failure))
-    return make_app(service, POLICY, lambda: {"ready": False, "durability": "sync"}).test_client()
+    return make_app(Failing(failure), POLICY, lambda: {"ready": False, "durability": "sync"}).test_client()
 
 
 async def test_health(client: Client) -> None:

@@ -145,3 +145,37 @@ async def test_bytes_that_are_no_json_are_a_422(client: Client) -> None:
 async def test_a_cursor_of_nobodys_is_a_400(client: Client) -> None:
     status, told = await _ask(client, "GET", f"{ALL}?page_id=%25%25")
     assert (status, told["code"]) == (400, "bad_cursor")
+
+
+async def test_the_lifecycle_over_rest(client: Client, conversation_id: str) -> None:
+    async def post(verb: str, body: object = None) -> tuple[int, Any]:
+        answer = await client.post(f"{ALL}/{conversation_id}/{verb}", json=body)
+        return answer.status_code, await answer.get_json()
+
+    ok = {"status": "ok", "conversation_id": conversation_id, "message": None, "conversation_status": "RUNNING"}
+    assert await post("pause") == (200, ok)
+    assert await post("resume") == (200, ok)
+    status, kept = await post("keepalive", {"seconds": 60})
+    assert (status, kept | ok) == (200, kept)
+    assert kept["expires_at"].endswith("Z")
+    await post("pause")
+    assert await post("archive") == (200, ok | {"conversation_status": "ARCHIVED"})
+    status, refused = await post("start", {})
+    assert (status, refused["code"]) == (409, "illegal_transition")
+    assert await post("unarchive") == (200, ok | {"conversation_status": "STOPPED"})
+    status, refused = await post("keepalive", {})
+    assert (status, refused["code"]) == (409, "not_running")
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 604_801, 1.5, "60", True])
+async def test_a_bad_time_to_keep_alive_is_told(client: Client, conversation_id: str, seconds: object) -> None:
+    answer = await client.post(f"{ALL}/{conversation_id}/keepalive", json={"seconds": seconds})
+    assert answer.status_code == 422
+    assert (await answer.get_json())["detail"][0]["loc"] == ["body", "seconds"]
+
+
+@pytest.mark.parametrize("verb", ["start", "pause", "resume", "archive", "unarchive", "keepalive"])
+async def test_an_unknown_conversation_has_no_lifecycle(client: Client, verb: str) -> None:
+    answer = await client.post(f"{ALL}/unknown/{verb}", json={})
+    assert answer.status_code == 404
+    assert await answer.get_json() == {"status": "error", "conversation_id": "unknown"}

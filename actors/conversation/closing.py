@@ -1,0 +1,91 @@
+"""Decisions about stopping, pausing, closing and putting away (K21, K22). Pure; called by `decide`."""
+
+import attrs
+
+from actors.conversation.decision import (
+    Cancelling,
+    CancelRun,
+    CloseRunTime,
+    Decision,
+    Draft,
+    Leave,
+    Live,
+    Notify,
+    RunTimePhase,
+    Wish,
+    change,
+    is_busy,
+)
+from actors.conversation.errors import Refused
+from actors.conversation.running import wake
+from actors.conversation.state import State, status_of
+from actors.conversation.table import Status, Trigger, require
+from actors.domain import commands as c
+from actors.domain import events as e
+from actors.domain import notices
+
+__all__ = ["archive", "close", "closed", "keep_alive", "pause", "shut", "stop_run"]
+
+
+def stop_run(state: State, live: Live, after: e.AgentState, cancelling: Cancelling) -> Decision:
+    require(status_of(state), Trigger.STOP)
+    if state.run is not None:
+        return Decision(effects=(CancelRun(),), live=attrs.evolve(live, cancelling=cancelling))
+    return Decision(change(state, after), live=attrs.evolve(live, wish=Wish.NOTHING))
+
+
+def pause(state: State, live: Live) -> Decision:
+    return stop_run(state, live, e.AgentState.PAUSED, Cancelling.PAUSE)
+
+
+def close(state: State, live: Live) -> Decision:
+    if live.phase is RunTimePhase.CLOSED:
+        # An error is over when somebody stops it; nothing else is left to be stopped.
+        drafts = change(state, e.AgentState.STOPPED) if status_of(state) is Status.ERROR else ()
+        return Decision(drafts, (Leave(),), live)
+    closing = Live(RunTimePhase.CLOSING)
+    if live.phase is RunTimePhase.CLOSING:
+        return Decision(live=closing)
+    if state.run is not None:
+        return Decision(effects=(CancelRun(),), live=closing)
+    drafts = () if state.archived else change(state, e.AgentState.STOPPED)
+    return Decision(drafts, (CloseRunTime(),), closing)
+
+
+def shut(state: State, live: Live, command: c.Shut) -> Decision:
+    """A busy conversation is left alone (K21), whatever the caller had believed when it asked."""
+    if command.why is c.Why.DELETED:
+        return Decision(effects=(Leave(),), live=live) if live.phase is RunTimePhase.CLOSED else close(state, live)
+    if is_busy(state, live):
+        return Decision(live=live)
+    require(status_of(state), Trigger.CLOSE_DELAY)
+    told = Notify(notices.timed_out() if command.why is c.Why.TIMEOUT else notices.too_many())
+    if live.phase is RunTimePhase.CLOSED:
+        return Decision(effects=(Leave(),), live=live)
+    keeps_state = status_of(state) in (Status.ERROR, Status.ARCHIVED)
+    drafts = () if keeps_state else change(state, e.AgentState.STOPPED)
+    return Decision(drafts, (told, CloseRunTime()), Live(RunTimePhase.CLOSING))
+
+
+def keep_alive(live: Live) -> Decision:
+    if live.phase in (RunTimePhase.CLOSED, RunTimePhase.CLOSING):
+        raise Refused("not_running", "the conversation is not running; start it first")
+    return Decision(live=live)
+
+
+def archive(state: State, live: Live) -> Decision:
+    require(status_of(state), Trigger.ARCHIVE)
+    if state.archived:
+        return Decision(live=live)
+    archived = Draft(e.Archived(), e.Source.USER)
+    if live.phase is not RunTimePhase.OPEN:
+        return Decision((archived,), live=live)
+    drafts = (*change(state, e.AgentState.STOPPED), archived)
+    return Decision(drafts, (CloseRunTime(),), Live(RunTimePhase.CLOSING))
+
+
+def closed(state: State, live: Live) -> Decision:
+    if live.wish is not Wish.NOTHING and not state.archived and live.room:
+        # Somebody came while it was closing: begin anew instead of leaving.
+        return wake(state, Live(), live.wish)
+    return Decision(effects=(Leave(),), live=Live())

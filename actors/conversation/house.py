@@ -1,0 +1,115 @@
+"""What all conversations of a server share, and what stays of one whose actor has left memory.
+
+What lives here: `House`, handed to every actor, and `Dormant`, which keeps the run-time and the clients of a
+hibernated conversation (K22). What must not: a decision, or a way to the outside.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+
+from actors.agent.port import Agent
+from actors.conversation.cursor import Cursor
+from actors.conversation.decision import Live, RunTimePhase
+from actors.conversation.idle import IdleLimits, Sitting, close_at
+from actors.conversation.run_time import MakeSandbox, RunTime
+from actors.conversation.slots import Slots
+from actors.conversation.state import State, apply
+from actors.domain import events as e
+from actors.domain.commands import BusyPolicy, Shut, Why
+from actors.runtime import Alarms, Lane, Ref
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from actors.conversation.actor import ConversationActor
+
+__all__ = ["Dormant", "House", "Rules"]
+
+
+@attrs.frozen
+class Rules:
+    """How the operator wants conversations to behave.
+
+    `run_times_max` is MAX_CONCURRENT_CONVERSATIONS; `start_deadline_seconds` is how long a run-time may take to open.
+    """
+
+    idle: IdleLimits = attrs.field(factory=IdleLimits)
+    run_times_max: int = 1000
+    start_deadline_seconds: float = 60.0
+    busy: BusyPolicy = BusyPolicy.ENQUEUE
+
+
+@attrs.frozen
+class Dormant:
+    """A hibernated conversation: no actor, but a run-time, its clients and its clock."""
+
+    live: Live
+    run_time: RunTime
+    cursors: set[Cursor]
+    active_at: float
+    keep_until: float
+
+    @property
+    def sitting(self) -> Sitting:
+        """Only who is not busy hibernates."""
+        is_open = self.live.phase is RunTimePhase.OPEN
+        return Sitting(self.active_at, self.keep_until, len(self.cursors), busy=False, open=is_open)
+
+
+@attrs.define
+class House:
+    """`hot` shows the living actors to whoever only wants to look, `dormant` what the hibernated ones left."""
+
+    store: Store
+    agent: Agent
+    make_sandbox: MakeSandbox
+    nursery: trio.Nursery
+    scratch: Path
+    now: Callable[[], str]
+    ref: Callable[[str], Ref[Any]]
+    rules: Rules
+    slots: Slots
+    alarms: Alarms = attrs.field(factory=Alarms)
+    hot: dict[str, "ConversationActor"] = attrs.field(factory=dict)
+    dormant: dict[str, Dormant] = attrs.field(factory=dict)
+
+    def workspace(self, conversation_id: str) -> Path:
+        folder = self.store.workspace(conversation_id) or self.scratch / conversation_id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def apply(self, state: State, event: e.Event) -> State:
+        """One event further, with the agent's word on whether it answers a message."""
+        body = event.body
+        answered = not isinstance(body, e.MessageAction) or self.agent.answers(body.content)
+        return apply(state, event, answered=answered)
+
+    def reserve_place(self, conversation_id: str) -> bool:
+        """Whether a run-time may be opened for it; the place is its own until it is settled. Whoever has to give
+        up its place for that is told."""
+        place = self.slots.reserve(conversation_id)
+        if place.victim is not None:
+            self.ref(place.victim).tell(Shut(Why.ROOM), lane=Lane.CONTROL)
+        return place.granted
+
+    def leave_dormant(self, conversation_id: str, cursor: Cursor) -> None:
+        """A client of a hibernated conversation is gone; it may be time to close it then."""
+        dormant = self.dormant.get(conversation_id)
+        if dormant is not None:
+            dormant.cursors.discard(cursor)
+            if not dormant.cursors and dormant.live.phase is RunTimePhase.CLOSED:
+                del self.dormant[conversation_id]
+            self.alarms.set(conversation_id, max(close_at(self.rules.idle, dormant.sitting), trio.current_time()))
+
+    def live(self, conversation_id: str) -> Live:
+        """What is true of the conversation in this process, whether its actor is in memory or not."""
+        holder = self.hot.get(conversation_id) or self.dormant.get(conversation_id)
+        return Live() if holder is None else holder.live
+
+    def cursors(self, conversation_id: str) -> set[Cursor]:
+        """The clients that are connected to it."""
+        holder = self.hot.get(conversation_id) or self.dormant.get(conversation_id)
+        return set() if holder is None else holder.cursors

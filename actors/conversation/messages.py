@@ -1,0 +1,41 @@
+"""What lies in a conversation's mailbox: the domain's commands, and what concerns the actor's own life."""
+
+from typing import TypeAlias
+
+import attrs
+
+from actors.conversation.cursor import Cursor
+from actors.domain import commands as c
+
+__all__ = ["KeepAlive", "LookAtClock", "Message", "Subscribe", "Unsubscribe"]
+
+
+@attrs.frozen
+class Subscribe:
+    """A cursor joins (K31); answered with the log that it reads from. `again`: it was here before, so that it is no
+    activity (K21)."""
+
+    cursor: Cursor
+    again: bool = False
+
+
+@attrs.frozen
+class Unsubscribe:
+    """A cursor leaves."""
+
+    cursor: Cursor
+
+
+@attrs.frozen
+class LookAtClock:
+    """The alarm of this conversation has rung: is it idle for too long (K22)?"""
+
+
+@attrs.frozen
+class KeepAlive:
+    """Counts as activity, and holds off closing for `seconds`."""
+
+    seconds: float
+
+
+Message: TypeAlias = c.Command | Subscribe | Unsubscribe | LookAtClock | KeepAlive

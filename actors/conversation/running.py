@@ -1,0 +1,190 @@
+"""Decisions about messages, waking and runs (K29, K30). Pure; called by `decide`."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+import attrs
+
+from actors.conversation.decision import (
+    Cancelling,
+    CancelRun,
+    CloseRunTime,
+    Decision,
+    Draft,
+    Live,
+    Notify,
+    OpenRunTime,
+    RunTimePhase,
+    StartRun,
+    Wish,
+    change,
+)
+from actors.conversation.errors import Refused, RunOver, TooManyConversations
+from actors.conversation.state import State, status_of
+from actors.conversation.table import Trigger, require
+from actors.domain import commands as c
+from actors.domain import events as e
+from actors.domain import notices
+
+__all__ = ["add_message", "end_run", "failed", "join", "ready", "record", "recover", "wake"]
+
+INTERRUPTED_TEXT = "Interrupted: the server went away while this was being done, and the outcome is unknown."
+STOPPED_TEXT = "Stopped before it was done."
+NOT_EXECUTED_STOPPED = "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_STOPPED"
+NOT_EXECUTED_ERROR = "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_ERROR"
+
+
+def add_message(state: State, live: Live, command: c.AddMessage) -> Decision:
+    require(status_of(state), Trigger.START)
+    message = Draft(command.message, e.Source.USER)
+    if not command.answered:
+        return Decision((message,), live=live)
+    if state.run is not None:
+        return _add_to_busy(message, live, command.busy)
+    if live.phase is RunTimePhase.OPEN:
+        waiting = (*state.unanswered, state.next_id)
+        drafts, effect = _start_run(state, state.next_id + 1, waiting, cause=state.next_id)
+        return Decision((message, *drafts), (effect,), live)
+    woken = wake(state, live, Wish.ANSWERS)
+    return Decision((message, *woken.drafts), woken.effects, woken.live)
+
+
+def _add_to_busy(message: Draft, live: Live, policy: c.BusyPolicy) -> Decision:
+    if live.phase is RunTimePhase.CLOSING:
+        return Decision((message,), live=attrs.evolve(live, wish=Wish.ANSWERS))
+    if live.cancelling is not Cancelling.NOT:
+        # It came after the stop, so the stop does not concern it.
+        return Decision((message,), live=attrs.evolve(live, cancelling=Cancelling.NEXT))
+    match policy:
+        case c.BusyPolicy.REJECT:
+            raise Refused("busy", "the agent is busy; stop it or wait until it has answered")
+        case c.BusyPolicy.INTERRUPT:
+            return Decision((message,), (CancelRun(),), attrs.evolve(live, cancelling=Cancelling.NEXT))
+        case c.BusyPolicy.ENQUEUE:
+            return Decision((message,), live=live)
+        case _:
+            assert_never(policy)
+
+
+def join(state: State, live: Live) -> Decision:
+    """Connecting revives (semantics, seams); who cannot be revived is looked at all the same."""
+    if state.archived:
+        return Decision(live=live)
+    if live.phase is RunTimePhase.CLOSED and not live.room:
+        return Decision(effects=(Notify(notices.too_many()),), live=live)
+    return wake(state, live, Wish.NOTHING)
+
+
+def wake(state: State, live: Live, wish: Wish) -> Decision:
+    match live.phase:
+        case RunTimePhase.CLOSED if not live.room:
+            raise TooManyConversations
+        case RunTimePhase.CLOSED:
+            opening = attrs.evolve(live, phase=RunTimePhase.OPENING, wish=wish)
+            effects = (Notify(notices.starting()), OpenRunTime())
+            return Decision(change(state, e.AgentState.LOADING), effects, opening)
+        case RunTimePhase.OPEN if state.run is None and _begins_run(wish, state):
+            drafts, effect = _start_run(state, state.next_id, state.unanswered)
+            return Decision(drafts, (effect,), live)
+        case RunTimePhase.OPEN:
+            return Decision(live=live)
+        case RunTimePhase.OPENING | RunTimePhase.CLOSING:
+            return Decision(live=attrs.evolve(live, wish=max(live.wish, wish)))
+        case _:
+            assert_never(live.phase)
+
+
+def _begins_run(wish: Wish, state: State) -> bool:
+    return wish is Wish.GO_ON or (wish is Wish.ANSWERS and bool(state.unanswered))
+
+
+def ready(state: State, live: Live) -> Decision:
+    if live.phase is not RunTimePhase.OPENING:
+        return Decision(live=live)
+    opened = attrs.evolve(live, phase=RunTimePhase.OPEN, wish=Wish.NOTHING)
+    ready = Notify(notices.ready())
+    if _begins_run(live.wish, state):
+        drafts, effect = _start_run(state, state.next_id, state.unanswered)
+        return Decision(drafts, (ready, effect), opened)
+    # Who was stopped or paused meanwhile stays so.
+    is_loading = state.agent_state is e.AgentState.LOADING
+    return Decision(change(state, e.AgentState.AWAITING_USER_INPUT) if is_loading else (), (ready,), opened)
+
+
+def failed(state: State, command: c.RunTimeFailed) -> Decision:
+    drafts = change(state, e.AgentState.ERROR, command.reason)
+    return Decision(drafts, (Notify(notices.failed(command.reason)),), Live())
+
+
+def _start_run(
+    state: State, run: int, messages: tuple[int, ...], cause: int | None = None
+) -> tuple[tuple[Draft, ...], StartRun]:
+    if cause is None and messages:
+        cause = messages[-1]
+    started = Draft(e.RunStarted(messages), cause=cause)
+    return (started, *change(state, e.AgentState.RUNNING)), StartRun(run, messages)
+
+
+def record(state: State, live: Live, command: c.Record) -> Decision:
+    if state.run != command.run:
+        raise RunOver(command.run)
+    drafts = tuple(Draft(body, _source(body), command.cause) for body in command.bodies)
+    return Decision(drafts, live=live)
+
+
+def _source(body: e.Body) -> e.Source:
+    return e.Source.ENVIRONMENT if isinstance(body, e.ErrorObservation) else e.Source.AGENT
+
+
+_STATE_AFTER = {
+    e.RunOutcome.WAITING: e.AgentState.AWAITING_USER_INPUT,
+    e.RunOutcome.FINISHED: e.AgentState.FINISHED,
+    e.RunOutcome.FAILED: e.AgentState.ERROR,
+    e.RunOutcome.CRASHED: e.AgentState.ERROR,
+    e.RunOutcome.STOPPED: e.AgentState.STOPPED,
+    e.RunOutcome.INTERRUPTED: e.AgentState.STOPPED,
+}
+
+
+def end_run(state: State, live: Live, command: c.EndRun) -> Decision:
+    if state.run != command.run:
+        raise RunOver(command.run)
+    error_id = NOT_EXECUTED_STOPPED if command.outcome is e.RunOutcome.STOPPED else NOT_EXECUTED_ERROR
+    ended = (
+        *_close_actions(state.open_actions, e.ErrorObservation(STOPPED_TEXT, error_id), dict(command.last)),
+        Draft(e.RunEnded(command.run, command.outcome, command.reason)),
+    )
+    if live.phase is RunTimePhase.CLOSING:
+        return Decision((*ended, *change(state, e.AgentState.STOPPED)), (CloseRunTime(),), live)
+    rested = attrs.evolve(live, cancelling=Cancelling.NOT)
+    if state.unanswered and _goes_on(command.outcome, live):
+        drafts, effect = _start_run(state, state.next_id + len(ended), state.unanswered)
+        return Decision((*ended, *drafts), (effect,), rested)
+    after = _STATE_AFTER[command.outcome]
+    if command.outcome is e.RunOutcome.STOPPED and live.cancelling is Cancelling.PAUSE:
+        after = e.AgentState.PAUSED
+    return Decision((*ended, *change(state, after, command.reason)), live=rested)
+
+
+def _goes_on(outcome: e.RunOutcome, live: Live) -> bool:
+    """Whether what waits is answered now; a stop and an error wait for somebody to say so."""
+    if outcome is e.RunOutcome.STOPPED:
+        return live.cancelling is Cancelling.NEXT
+    return outcome in (e.RunOutcome.WAITING, e.RunOutcome.FINISHED)
+
+
+def _close_actions(open_actions: Iterable[int], otherwise: e.Body, last: dict[int, e.Body]) -> tuple[Draft, ...]:
+    """K30: exactly one terminal observation for each."""
+    return tuple(Draft(last.get(action, otherwise), cause=action) for action in open_actions)
+
+
+def recover(state: State, live: Live, command: c.Recover) -> Decision:
+    drafts: list[Draft] = []
+    if command.first_lost_id is not None:
+        drafts.append(Draft(e.LogRepaired(command.first_lost_id, command.bytes_cut, command.quarantine)))
+    drafts += _close_actions(state.open_actions, e.ErrorObservation(INTERRUPTED_TEXT, NOT_EXECUTED_ERROR), {})
+    if state.run is not None:
+        drafts.append(Draft(e.RunEnded(state.run, e.RunOutcome.INTERRUPTED, "the server went away")))
+    if state.agent_state in (e.AgentState.RUNNING, e.AgentState.LOADING):
+        drafts += change(state, e.AgentState.STOPPED, "interrupted")
+    return Decision(tuple(drafts), live=live)

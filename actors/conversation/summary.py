@@ -1,0 +1,96 @@
+"""What a listing shows of a conversation. Pure."""
+
+from typing import Any
+
+import attrs
+
+from actors.conversation.decision import Live, RunTimePhase
+from actors.conversation.state import State, shown_title, status_of
+from actors.conversation.table import Status
+from actors.domain import notices
+from actors.domain.codec import DecodeError, decode
+from actors.domain.events import ConversationCreated
+from actors.runtime import Residency
+from storage.catalogue import Entry
+
+__all__ = ["Place", "Summary", "describe", "summarise", "v0_status"]
+
+_RUN_TIME_STATUS = {"RUNNING": notices.ready().id, "STARTING": notices.starting().id}
+
+
+@attrs.frozen
+class Summary:
+    """What a listing shows of a conversation. `status` and `runtime_status` are V0's; `lifecycle` is ours."""
+
+    conversation_id: str
+    title: str
+    created_at: str
+    last_updated_at: str | None
+    status: str
+    runtime_status: str | None
+    selected_repository: str | None
+    selected_branch: str | None
+    git_provider: str | None
+    trigger: str | None
+    num_connections: int
+    lifecycle: dict[str, Any]
+
+
+@attrs.frozen
+class Place:
+    """Where a conversation is in this process. `failure` is the reason why its actor cannot live, or empty."""
+
+    live: Live
+    residency: Residency
+    connections: int
+    failure: str = ""
+
+
+def describe(conversation_id: str, payload: bytes) -> Entry | None:
+    """A catalogue entry from a conversation's first event (see `storage.store.Describe`)."""
+    try:
+        event = decode(payload)
+    except DecodeError:
+        return None
+    body = event.body
+    if not isinstance(body, ConversationCreated):
+        return None
+    attributes = {"selected_repository": body.selected_repository, "trigger": body.trigger}
+    return Entry(conversation_id, event.timestamp, attributes)
+
+
+def v0_status(live: Live) -> str:
+    """V0's status is the run-time's (semantics, seams)."""
+    if live.phase is RunTimePhase.OPENING:
+        return "STARTING"
+    return "RUNNING" if live.phase is RunTimePhase.OPEN else "STOPPED"
+
+
+def summarise(conversation_id: str, state: State, place: Place) -> Summary:
+    """What there is to say of a conversation with this state that lives there."""
+    failure, connections = place.failure, place.connections
+    status = Status.ERROR if failure else status_of(state)
+    v0 = status.value if failure or status is Status.ARCHIVED else v0_status(place.live)
+    return Summary(
+        conversation_id=conversation_id,
+        title=shown_title(conversation_id, state.title),
+        created_at=state.created_at,
+        last_updated_at=state.updated_at or None,
+        status=v0,
+        runtime_status=_RUN_TIME_STATUS.get(v0),
+        selected_repository=state.selected_repository,
+        selected_branch=state.selected_branch,
+        git_provider=state.git_provider,
+        trigger=state.trigger,
+        num_connections=connections,
+        lifecycle={
+            "status": status.value,
+            "agent_state": state.agent_state.value,
+            "residency": place.residency.value,
+            "reason": failure or state.reason,
+            "retry_at": None,
+            "last_event_id": state.next_id - 1,
+            "stream_epoch": state.stream_epoch,
+            "connections": connections,
+        },
+    )

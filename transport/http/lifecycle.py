@@ -1,0 +1,76 @@
+"""`…/start`, `…/stop` (contract §1.1), and what V0 has no route for: pause, resume, archive, unarchive, keepalive.
+
+What lives here: one route a transition. What must not: which transition is legal; an illegal one is the table's
+refusal and becomes a 409.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from quart import Blueprint, Response
+
+from actors.conversation.service import Conversations
+from actors.conversation.summary import Summary
+from storage.errors import ConversationNotFound
+from transport.http.bodies import Invalid, Problem, answer, fields, json_body, one_of
+from transport.http.conversations import GIT_PROVIDERS, told
+
+__all__ = ["blueprint"]
+
+KEEP_ALIVE_SECONDS = 3600
+"""Unless the request says otherwise: as long as a conversation lives without being kept alive."""
+
+KEEP_ALIVE_SECONDS_MAX = 7 * 24 * 3600
+"""A week: whoever needs more comes back."""
+
+
+def blueprint(conversations: Conversations) -> Blueprint:
+    """The routes of this resource."""
+    routes = Blueprint("lifecycle", __name__)
+
+    def add(verb: str, transition: Callable[[str], Awaitable[Summary]]) -> None:
+        @routes.post(f"/api/conversations/<conversation_id>/{verb}", endpoint=verb)
+        async def route(conversation_id: str) -> Response:
+            return answer(told(await transition(conversation_id)))
+
+    add("pause", conversations.pause)
+    add("resume", conversations.resume)
+    add("archive", conversations.archive)
+    add("unarchive", conversations.unarchive)
+
+    @routes.post("/api/conversations/<conversation_id>/start")
+    async def start(conversation_id: str) -> Response:
+        body = fields(await json_body(), {"providers_set": list}, strict=False)
+        for provider in body.get("providers_set", ()):
+            one_of(GIT_PROVIDERS, provider, "body", "providers_set")
+        return answer(told(await conversations.start(conversation_id)))
+
+    @routes.post("/api/conversations/<conversation_id>/stop")
+    async def stop(conversation_id: str) -> Response:
+        before = await conversations.stop(conversation_id)
+        message = "Conversation stopped successfully" if before != "STOPPED" else "Conversation was not running"
+        body = {"status": "ok", "conversation_id": conversation_id, "message": message, "conversation_status": before}
+        return answer(body)
+
+    @routes.post("/api/conversations/<conversation_id>/keepalive")
+    async def keep_alive(conversation_id: str) -> Response:
+        seconds = _seconds(await json_body(required=False))
+        summary = await conversations.keep_alive(conversation_id, seconds)
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        return answer(told(summary) | {"expires_at": until.isoformat(timespec="seconds").replace("+00:00", "Z")})
+
+    @routes.errorhandler(ConversationNotFound)
+    async def unknown(failure: ConversationNotFound) -> Response:
+        return answer({"status": "error", "conversation_id": str(failure)}, 404)
+
+    return routes
+
+
+def _seconds(body: dict[str, Any]) -> int:
+    """Raises `Invalid`."""
+    seconds = body.get("seconds", KEEP_ALIVE_SECONDS)
+    if type(seconds) is not int or not 1 <= seconds <= KEEP_ALIVE_SECONDS_MAX:
+        expected = f"Input should be a whole number from 1 to {KEEP_ALIVE_SECONDS_MAX}"
+        raise Invalid(Problem("int_range", ("body", "seconds"), expected, seconds))
+    return seconds
