@@ -220,6 +220,9 @@ class EventLog(_Reader):
 
 
 def _scan_file(disk: Disk, path: str) -> Scan:
+    """A missing log is a damaged one: its conversation is listed, and whoever opens it is told so (K16)."""
+    if not disk.exists(path):
+        return attrs.evolve(scan(b""), damage=Damage(0, 0, "the file is missing"))
     return scan(disk.read(path, 0, disk.size(path)))
 
 

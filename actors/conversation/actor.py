@@ -23,7 +23,7 @@ from actors.conversation.state import EMPTY, State, dump_state, load_state, show
 from actors.domain import commands as c
 from actors.domain import events as e
 from actors.domain import notices
-from actors.domain.codec import decode, encode, kind_of_body, visible
+from actors.domain.codec import DecodeError, decode, encode, kind_of_body, visible
 from actors.runtime import CannotActivate, Context, Envelope
 from storage.errors import CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
 from storage.event_log import EventLog
@@ -194,11 +194,12 @@ class ConversationActor:
                 live = attrs.evolve(live, room=self._house.reserve_place(self._context.key))
             try:
                 decision = decide(state, live, command)
-            except Refused as refusal:
+                events = _stamp(decision.drafts, state.next_id, now)
+                payloads = tuple(map(encode, events))
+            except (Refused, DecodeError) as refusal:
                 envelope.fail(refusal)
                 continue
-            events = _stamp(decision.drafts, state.next_id, now)
-            steps.append(_Step(envelope, events, tuple(map(encode, events)), decision.effects))
+            steps.append(_Step(envelope, events, payloads, decision.effects))
             for event in events:
                 state = self._house.apply(state, event)
             live = decision.live

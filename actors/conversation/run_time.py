@@ -13,10 +13,10 @@ import structlog
 import trio
 
 from actors.agent.port import Agent, Outcome
-from actors.conversation.errors import Refused
+from actors.conversation.errors import Refused, RunOver
 from actors.domain.commands import Command, EndRun, Record, RunTimeClosed, RunTimeFailed, RunTimeReady
 from actors.domain.events import Body, MessageAction, RunOutcome
-from actors.runtime import ActorError, Lane, Promise, Ref, guarded
+from actors.runtime import ActorError, Lane, Promise, Ref, RegistryClosed, guarded
 from actors.sandbox.errors import SandboxError
 from actors.sandbox.port import Sandbox
 from storage.errors import StorageError
@@ -134,7 +134,10 @@ class RunTime:
 
     async def _perform(self, messages: tuple[int, ...], recorder: _Recorder, outcomes: list[Outcome]) -> None:
         assert self._sandbox is not None  # noqa: S101 - as above
-        outcomes.append(await self._agent.run(messages, recorder, self._sandbox))
+        try:
+            outcomes.append(await self._agent.run(messages, recorder, self._sandbox))
+        except RunOver:
+            return  # it was ended while it worked: no crash, and its own report will be refused as well
 
     async def _close(self) -> None:
         self.cancel_run()
@@ -146,8 +149,8 @@ class RunTime:
         for _ in range(REPORT_TRIES_MAX):
             try:
                 await self._ref.ask(command, lane=Lane.CONTROL)
-            except Refused:
-                return  # the run was over already (K29)
+            except (Refused, RegistryClosed):
+                return  # the run was over already (K29), or the server is: recovery comes to the same end (K30)
             except (StorageError, ActorError) as failure:
                 logger.warning("report_failed", conversation_id=self._ref.key, error=str(failure))
                 await trio.sleep(REPORT_RETRY_SECONDS)

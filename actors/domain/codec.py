@@ -60,7 +60,15 @@ def _strict(cls: type) -> Any:
     return check
 
 
+def _texts(value: Any, _: type) -> tuple[str, ...]:
+    # A text is a sequence of texts to Python, and never to us.
+    if not isinstance(value, list) or not all(type(part) is str for part in value):
+        raise ValueError("expected a list of texts")
+    return tuple(value)
+
+
 _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+_converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _texts)
 for _primitive in (str, int, bool, dict):
     _converter.register_structure_hook(_primitive, _strict(_primitive))
 for _enum in (e.AgentState, e.RunOutcome):
@@ -104,9 +112,10 @@ def decode(payload: bytes) -> e.Event:
         event_id, timestamp, source = wire["id"], wire["timestamp"], e.Source(wire["source"])
     except (KeyError, ValueError) as failure:
         raise DecodeError(f"not an event: {failure}") from failure
-    if type(event_id) is not int or type(timestamp) is not str:
-        raise DecodeError("not an event: id and timestamp must be an integer and a text")
-    return e.Event(event_id, timestamp, source, _body(wire), wire.get("cause"))
+    cause = wire.get("cause")
+    if type(event_id) is not int or type(timestamp) is not str or type(cause) not in (int, type(None)):
+        raise DecodeError("not an event: id and cause must be integers, and timestamp a text")
+    return e.Event(event_id, timestamp, source, _body(wire), cause)
 
 
 def kind_of(payload: bytes) -> tuple[str, str]:
@@ -154,7 +163,11 @@ def _body(wire: Mapping[str, Any]) -> e.Body:
     cls = _CLASSES.get((family, kind))
     if cls is None:
         return e.UnknownBody(kind)
-    fields = wire.get("args") if family == "action" else {"content": wire.get("content"), **wire.get("extras", {})}
+    fields = wire.get("args" if family == "action" else "extras", {})
+    if not isinstance(fields, dict):
+        return e.UnknownBody(kind)
+    if family == "observation":
+        fields = {"content": wire.get("content"), **fields}
     try:
         body: e.Body = _structure(fields, cls)
     except DecodeError:

@@ -1,0 +1,216 @@
+"""A connection is a cursor: one sequence without gaps or duplicates, whatever the pace of its reader (K31, K33)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import orjson
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.conversation.cursor import Cursor, Published
+from actors.conversation.summary import describe
+from actors.domain.codec import encode, kind_of_body, visible
+from actors.domain.events import ConversationCreated, Event, MessageAction, RunStarted, Source
+from storage.event_log import EventLog
+from storage.memory_disk import MemoryDisk
+from storage.store import open_store
+
+
+@attrs.define
+class PacedSink:
+    """Takes `room` messages, then none until more room is made."""
+
+    room: int
+    taken: list[Any] = attrs.field(factory=list)
+    closed: bool = False
+    _made: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+
+    def try_send(self, published: Published[object]) -> bool:
+        if self.room == 0:
+            return False
+        self.room -= 1
+        self.taken.append(orjson.loads(published.payload))
+        return True
+
+    async def wait_writable(self) -> None:
+        while self.room == 0:
+            await self._made.park()
+        await trio.lowlevel.checkpoint()
+
+    def make_room(self, more: int) -> None:
+        self.room += more
+        self._made.unpark_all()
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def ids(self) -> list[int]:
+        return [message["id"] for message in self.taken if "id" in message]
+
+
+@attrs.define
+class Author:
+    """Appends as an actor does: durable first, then offered to every cursor."""
+
+    log: EventLog
+    cursors: list[Cursor] = attrs.field(factory=list)
+    shown: list[int] = attrs.field(factory=list)
+
+    async def write(self, kinds: str) -> None:
+        """`m` is a message, which sockets are shown, `h` a house fact, which they are not."""
+        first = self.log.next_id
+        events = [
+            Event(
+                first + place,
+                "2026-01-01T00:00:00Z",
+                Source.AGENT,
+                RunStarted(()) if kind == "h" else MessageAction("x"),
+            )
+            for place, kind in enumerate(kinds)
+        ]
+        payloads = [encode(event) for event in events]
+        await self.log.append([payloads])
+        self.shown += [event.id for event in events if visible(*kind_of_body(event.body))]
+        for cursor in self.cursors:
+            cursor.offer(
+                first,
+                [
+                    Published(payload) if visible(*kind_of_body(event.body)) else None
+                    for event, payload in zip(events, payloads, strict=True)
+                ],
+            )
+
+
+@asynccontextmanager
+async def open_author() -> AsyncIterator[Author]:
+    async with open_store(MemoryDisk(), describe) as store:
+        payload = encode(Event(0, "2026-01-01T00:00:00Z", Source.ENVIRONMENT, ConversationCreated()))
+        entry = describe("c", payload)
+        assert entry is not None
+        await store.create(entry, [payload])
+        yield Author(await store.open_log("c"))
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.text("mh", min_size=1, max_size=4)),
+        st.tuples(st.just("room"), st.integers(1, 5)),
+        st.tuples(st.just("settle"), st.none()),
+        st.tuples(st.just("leave"), st.none()),
+    ),
+    max_size=25,
+)
+
+
+@given(st.random_module(), st.integers(0, 6), st.integers(-1, 3), STEPS)
+@settings(max_examples=60, deadline=None)
+def test_k31_one_sequence_without_gaps_or_duplicates_at_any_pace(
+    scheduling: object, room: int, position: int, steps: list[tuple[str, Any]]
+) -> None:
+    trio.run(_follow, room, position, steps)
+
+
+async def _follow(room: int, position: int, steps: list[tuple[str, Any]]) -> None:
+    async with open_author() as author, trio.open_nursery() as nursery:
+        await author.write("mhm")
+        sink = PacedSink(room)
+        cursor = Cursor(sink, position)
+        author.cursors.append(cursor)
+        scope = trio.CancelScope()
+
+        async def pump() -> None:
+            with scope:
+                while True:
+                    await cursor.pump(author.log)
+
+        nursery.start_soon(pump)
+        for step, value in steps:
+            if step == "write":
+                await author.write(value)
+            elif step == "room":
+                sink.make_room(value)
+            elif step == "leave":
+                cursor.detach()  # as when the actor crashes; the pump goes on at the next one
+            else:
+                await trio.testing.wait_all_tasks_blocked()
+            # Never a gap, at any moment: what was shown is the beginning of what is to be shown.
+            wanted = [event_id for event_id in author.shown if event_id > position]
+            assert sink.ids == wanted[: len(sink.ids)]
+        sink.make_room(1000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sink.ids == [event_id for event_id in author.shown if event_id > position]
+        scope.cancel()
+
+
+async def test_k33_a_reader_that_takes_nothing_costs_no_memory_and_delays_nobody() -> None:
+    async with open_author() as author, trio.open_nursery() as nursery:
+        slow, quick = PacedSink(0), PacedSink(10_000)
+        for sink in (slow, quick):
+            cursor = Cursor(sink, 0)
+            author.cursors.append(cursor)
+            nursery.start_soon(cursor.pump, author.log)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(200):
+            await author.write("m")
+            assert quick.ids == author.shown
+        assert slow.taken == []
+        slow.make_room(10_000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert slow.ids == author.shown
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_notice_comes_after_what_is_before_it_in_the_log_and_only_the_latest_of_its_kind() -> None:
+    async with open_author() as author, trio.open_nursery() as nursery:
+        sink = PacedSink(0)
+        cursor = Cursor(sink, 0)
+        author.cursors.append(cursor)
+        nursery.start_soon(cursor.pump, author.log)
+        await author.write("mm")
+        for word in ("older", "newer"):
+            cursor.notify("run-time", Published(orjson.dumps({"word": word})))
+        cursor.notify("title", Published(orjson.dumps({"word": "title"})))
+        sink.make_room(100)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [message.get("id", message.get("word")) for message in sink.taken] == [1, 2, "newer", "title"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_ended_cursor_closes_its_sink_and_its_pump_returns() -> None:
+    async with open_author() as author:
+        sink = PacedSink(10)
+        cursor = Cursor(sink, -1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cursor.pump, author.log)
+            await trio.testing.wait_all_tasks_blocked()
+            cursor.end()
+        assert sink.closed
+        assert cursor.ended
+
+
+def test_an_event_is_encoded_once_however_many_take_it() -> None:
+    calls: list[bytes] = []
+
+    def encode_once(payload: bytes) -> bytes:
+        calls.append(payload)
+        return payload + b"!"
+
+    published: Published[bytes] = Published(b"x")
+    assert [published.encoded(encode_once) for _ in range(3)] == [b"x!"] * 3
+    assert calls == [b"x"]
+
+
+@pytest.mark.parametrize("position", [-1, 0, 2])
+async def test_history_begins_right_after_the_position(position: int) -> None:
+    async with open_author() as author, trio.open_nursery() as nursery:
+        await author.write("mhm")
+        sink = PacedSink(100)
+        nursery.start_soon(Cursor(sink, position).pump, author.log)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sink.ids == [event_id for event_id in author.shown if event_id > position]
+        nursery.cancel_scope.cancel()

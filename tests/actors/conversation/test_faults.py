@@ -1,0 +1,214 @@
+"""What a conversation does when its disk, its log or its agent fails."""
+
+import orjson
+import pytest
+import trio
+
+from actors.conversation.house import Rules
+from actors.conversation.idle import IdleLimits
+from actors.conversation.summary import describe
+from actors.domain.codec import DecodeError
+from actors.domain.events import MessageAction
+from actors.runtime import ActorFailed
+from storage.errors import OutcomeUnknown, StorageDegraded
+from storage.memory_disk import MemoryDisk
+from storage.store import open_store
+from tests.actors.conversation.house import open_house, states
+from tests.fakes.faulty_disk import FaultyDisk
+from tests.fakes.scripted_sandbox import Reply
+
+Clock = trio.testing.MockClock
+
+STILL = Rules(idle=IdleLimits(0, 0))
+
+
+def log_path(conversation_id: str) -> str:
+    return f"conversations/{conversation_id}/events.jsonl"
+
+
+def contents(disk: MemoryDisk, path: str) -> bytes:
+    return disk.read(path, 0, disk.size(path))
+
+
+# --- the disk ---
+
+
+async def test_k14_a_full_disk_refuses_the_message_shows_nobody_anything_and_recovers(autojump_clock: Clock) -> None:
+    disk = FaultyDisk()
+    async with open_house(STILL, disk) as house:
+        it = await house.create()
+        client, _ = await house.join(it)
+        seen, before = len(client.taken), await house.events(it)
+        disk.faults.writes.add(log_path(it))
+        with pytest.raises(StorageDegraded):
+            await house.say(it, "/note lost")
+        assert await house.events(it) == before
+        assert len(client.taken) == seen
+        disk.faults.writes.clear()
+        await trio.sleep(60)
+        await house.say(it, "/note kept")
+        assert [event["id"] for event in await house.events(it)] == list(range(len(before) + 1))
+        assert client.taken[-1]["args"]["content"] == "/note kept"
+
+
+async def test_k14_a_run_that_ends_on_a_full_disk_is_ended_once_the_disk_takes_it(autojump_clock: Clock) -> None:
+    disk = FaultyDisk()
+    async with open_house(STILL, disk, {"slow": Reply("done\n", seconds=5)}) as house:
+        it = await house.create("$ slow")
+        disk.faults.writes.add(log_path(it))
+        await trio.sleep(20)
+        assert states(await house.events(it)) == ["loading", "running"]
+        disk.faults.writes.clear()
+        await trio.sleep(20)
+        events = await house.events(it)
+        [action] = [event for event in events if event.get("action") == "run"]
+        [observation] = [event for event in events if event.get("cause") == action["id"]]
+        assert observation["content"] == "done\n"
+        assert states(events)[-1] == "error"  # the agent could not write down what it did: its run has failed
+
+
+async def test_k15_after_a_failed_sync_the_answer_is_unknown_and_the_next_incarnation_reads_anew(
+    autojump_clock: Clock,
+) -> None:
+    disk = FaultyDisk()
+    async with open_house(STILL, disk) as house:
+        it = await house.create()
+        disk.faults.syncs.add(log_path(it))
+        with pytest.raises(OutcomeUnknown):
+            await house.say(it, "/note perhaps")
+        disk.faults.syncs.clear()
+        await trio.sleep(60)
+        await house.say(it, "/note surely")
+        assert log_path(it) in disk.replaced
+        ids = [event["id"] for event in await house.events(it)]
+        assert ids == list(range(len(ids)))
+        # What became of the process's run-time is told like any interruption; the conversation lives.
+        assert (await house.lifecycle(it))[2] == "hot"
+
+
+# --- the log ---
+
+
+async def test_k16_a_log_damaged_in_the_middle_fails_that_conversation_alone_and_can_be_deleted(
+    autojump_clock: Clock,
+) -> None:
+    disk = MemoryDisk()
+    async with open_house(STILL, disk) as house:
+        it, sibling = await house.create(), await house.create()
+        for number in range(5):
+            await house.say(it, f"/note {number}")
+    data = contents(disk, log_path(it))
+    disk.replace(log_path(it), data.replace(b"/note 2", b"/n0te 2"))
+    async with open_house(STILL, disk) as house:
+        assert await house.lifecycle(it) == ("ERROR", "ERROR", "failed")
+        summary = await house.conversations.summary(it)
+        assert summary is not None
+        assert summary.lifecycle["reason"] == "log_corrupt"
+        readable = await house.events(it)
+        assert [event["args"]["content"] for event in readable if "args" in event] == ["/note 0", "/note 1"]
+        with pytest.raises(ActorFailed, match="log_corrupt"):
+            await house.say(it, "/note 5")
+        await house.say(sibling, "/note fine")
+        assert contents(disk, log_path(it)) == data.replace(b"/note 2", b"/n0te 2")
+        assert await house.conversations.delete(it)
+        assert await house.conversations.summary(it) is None
+
+
+async def test_k16_a_missing_log_is_damage_too(autojump_clock: Clock) -> None:
+    disk = MemoryDisk()
+    async with open_house(STILL, disk) as house:
+        it = await house.create()
+    disk.remove_tree(log_path(it))
+    async with open_house(STILL, disk) as house:
+        assert await house.lifecycle(it) == ("ERROR", "ERROR", "failed")
+        assert await house.events(it) == []
+        with pytest.raises(ActorFailed, match="log_corrupt"):
+            await house.say(it, "/note anything")
+        assert not disk.exists(log_path(it))
+        assert await house.conversations.delete(it)
+
+
+async def test_k16_a_torn_tail_is_cut_kept_aside_and_told(autojump_clock: Clock) -> None:
+    disk = MemoryDisk()
+    async with open_house(STILL, disk) as house:
+        it = await house.create()
+        await house.say(it, "/note whole")
+    whole = contents(disk, log_path(it))
+    disk.replace(log_path(it), whole + b'{"id":99,"ep')
+    async with open_house(STILL, disk) as house:
+        await house.say(it, "/note after")
+        events = await house.events(it)
+        [repair] = [event for event in events if event.get("observation") == "greenroom.log_repaired"]
+        assert repair["extras"]["bytes_cut"] == 12
+        assert disk.read(repair["extras"]["quarantine"], 0, 100) == b'{"id":99,"ep'
+        assert [event["id"] for event in events] == list(range(len(events)))
+
+
+async def test_k18_a_snapshot_that_lies_beyond_the_log_is_not_believed(autojump_clock: Clock) -> None:
+    disk = MemoryDisk()
+    async with open_house(STILL, disk) as house:
+        it = await house.create()
+        await house.conversations.rename(it, "before")
+        short = contents(disk, log_path(it))
+        await house.conversations.rename(it, "after")
+    disk.replace(log_path(it), short)
+    async with open_house(STILL, disk) as house:
+        summary = await house.conversations.summary(it)
+        assert summary is not None
+        assert summary.title == "before"
+
+
+async def test_k18_replay_gives_the_state_that_the_snapshot_held(autojump_clock: Clock) -> None:
+    disk = MemoryDisk()
+    async with open_house(STILL, disk, {"ls": Reply("a\n")}) as house:
+        it = await house.create("$ ls")
+        await house.conversations.rename(it, "mine")
+        await house.conversations.archive(it)
+        await house.settle()
+    path = f"conversations/{it}/state.json"
+    async with open_house(STILL, disk) as house:
+        with_snapshot = await house.conversations.summary(it)
+    assert orjson.loads(contents(disk, path))
+    disk.remove_tree(path)
+    async with open_house(STILL, disk) as house:
+        assert await house.conversations.summary(it) == with_snapshot
+
+
+async def test_k19_events_of_a_newer_version_are_served_and_not_applied(autojump_clock: Clock) -> None:
+    disk = MemoryDisk()
+    async with open_house(STILL, disk) as house:
+        it = await house.create()
+    async with open_store(disk, describe) as store:
+        log = await store.open_log(it)
+        new = (
+            b'{"id":%d,"timestamp":"2026-01-01T00:00:00Z","source":"environment","observation":"greenroom.teleported"}'
+        )
+        await log.append([[new % log.next_id]])
+        await log.close()
+    async with open_house(STILL, disk) as house:
+        await house.say(it, "/note still here")
+        assert any(event.get("observation") == "greenroom.teleported" for event in await house.events(it))
+
+
+# --- the agent ---
+
+
+async def test_k24_a_crash_in_one_run_is_told_and_its_siblings_do_not_notice(autojump_clock: Clock) -> None:
+    async with open_house(STILL, replies={"long": Reply("fine\n", seconds=10)}) as house:
+        sibling, broken = await house.create("$ long"), await house.create("/crash")
+        await house.settle()
+        ended = [e for e in await house.events(broken) if e.get("observation") == "greenroom.run_ended"]
+        assert [event["extras"]["outcome"] for event in ended] == ["crashed"]
+        assert states(await house.events(broken))[-1] == "error"
+        await trio.sleep(20)
+        assert states(await house.events(sibling))[-1] == "awaiting_user_input"
+
+
+async def test_a_message_of_a_lone_surrogate_is_refused_and_harms_nothing(autojump_clock: Clock) -> None:
+    async with open_house(STILL) as house:
+        it = await house.create()
+        before = await house.events(it)
+        with pytest.raises(DecodeError):
+            await house.conversations.submit(it, MessageAction("\ud800"), size_bytes=3)
+        await house.say(it, "/note fine")
+        assert len(await house.events(it)) == len(before) + 1
