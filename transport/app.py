@@ -3,7 +3,7 @@
 import os
 import resource
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, cast
 
 import structlog
@@ -95,14 +95,28 @@ def _rules(config: Config) -> Rules:
 
 def _root(rest: ASGIApp, endpoint: Endpoint, policy: OriginPolicy) -> ASGIApp:
     async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH):
+        if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH) and scope["method"] != "OPTIONS":
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             if policy.objection(headers.get("host", ""), headers.get("origin")) is None:
-                await endpoint.polling(scope, receive, send)
+                await endpoint.polling(scope, receive, _with_headers(send, policy.cors_headers(headers.get("origin"))))
                 return
+        # Refusals and preflights are the REST application's, whatever the path.
         await rest(scope, receive, send)
 
     return app
+
+
+def _with_headers(send: Any, headers: Mapping[str, str]) -> Any:
+    if not headers:
+        return send
+    more = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *more]
+        await send(message)
+
+    return send_with_headers
 
 
 def _upgrader(endpoint: Endpoint, policy: OriginPolicy) -> Callable[[trio.SocketStream, Upgrade], Awaitable[None]]:

@@ -41,6 +41,19 @@ class OriginPolicy:
         """Whether an answer carries CORS headers."""
         return origin in self.permitted_origins
 
+    def cors_headers(self, origin: str | None, asked_headers: str = "") -> dict[str, str]:
+        """What an answer to this Origin carries besides; `asked_headers` are those that its preflight names."""
+        if origin is None or not self.is_permitted_cross_origin(origin):
+            return {}
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-allow-credentials": "true",
+            "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+            "access-control-allow-headers": asked_headers or "content-type",
+            "access-control-max-age": "600",
+            "vary": "Origin",
+        }
+
     @staticmethod
     def wants_other_content_type(method: str, content_type: str, *, has_body: bool) -> bool:
         """Mutations carry JSON or multipart: a form of another site cannot send the former unasked."""

@@ -8,7 +8,7 @@ import attrs
 
 from actors.conversation.errors import Refused
 from actors.domain.codec import DecodeError
-from actors.runtime import ActorCrashed, ActorFailed, AskTimedOut, Expired, MailboxFull, RegistryClosed
+from actors.runtime import ActorCrashed, ActorFailed, AskTimedOut, Expired, MailboxFull, RegistryClosed, ServerFull
 from storage.errors import BadCursor, ConversationNotFound, CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
 
 __all__ = ["Refusal", "refusal"]
@@ -29,6 +29,7 @@ _TABLE: dict[type[Exception], Refusal] = {
     DecodeError: Refusal(422, "bad_action", ""),
     BadCursor: Refusal(400, "bad_cursor", ""),
     MailboxFull: Refusal(429, "mailbox_full", "This conversation has too much waiting; try again", 1),
+    ServerFull: Refusal(503, "server_full", "The server has too much waiting; try again", 1),
     Expired: Refusal(503, "expired", "The command waited too long and was not executed", 1),
     AskTimedOut: Refusal(504, "outcome_unknown", "No answer in time; the outcome is unknown"),
     RegistryClosed: Refusal(503, "shutting_down", "The server is shutting down", 1),

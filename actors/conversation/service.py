@@ -37,6 +37,9 @@ logger = structlog.get_logger(__name__)
 STOP_DEADLINE_SECONDS = 5.0
 """POST stop answers within this (semantics, seams)."""
 
+COMMAND_DEADLINE_SECONDS = 30.0
+"""A command from outside that waited longer is not executed: whoever sent it has given up or tried again (K7)."""
+
 ALARM_RETRY_SECONDS = 10.0
 """A conversation with a full mailbox is not idle."""
 
@@ -84,7 +87,7 @@ class Conversations:
         except StorageError:
             self._house.slots.settle(conversation_id, holds=False, busy=False)
             raise
-        await self.ref(conversation_id).ask(c.Start())
+        await self._ask(conversation_id, c.Start())
         return await self._known_summary(conversation_id)
 
     async def start(self, conversation_id: str) -> Summary:
@@ -113,8 +116,13 @@ class Conversations:
         return await self._command_and_look(conversation_id, KeepAlive(seconds))
 
     async def _command_and_look(self, conversation_id: str, command: Message, lane: Lane = Lane.WORK) -> Summary:
-        await self.ref(conversation_id).ask(command, lane=lane)
+        await self._ask(conversation_id, command, lane)
         return await self._known_summary(conversation_id)
+
+    async def _ask(self, conversation_id: str, command: Message, lane: Lane = Lane.WORK, size_bytes: int = 0) -> Any:
+        """Raises `Expired` and `AskTimedOut` besides (K7)."""
+        ref = self.ref(conversation_id)
+        return await ref.ask(command, lane=lane, size_bytes=size_bytes, timeout_seconds=COMMAND_DEADLINE_SECONDS)
 
     async def stop(self, conversation_id: str) -> str:
         """End the run and the run-time; answers when its processes are gone, with V0's status before.
@@ -139,7 +147,7 @@ class Conversations:
         return conversation_id in self._house.hot or conversation_id in self._house.dormant
 
     async def rename(self, conversation_id: str, title: str) -> None:
-        await self.ref(conversation_id).ask(c.Rename(title))
+        await self._ask(conversation_id, c.Rename(title))
 
     async def delete(self, conversation_id: str) -> bool:
         """Stop it and have it gone, durably; False if there was none. Works on damaged logs."""
@@ -171,7 +179,7 @@ class Conversations:
     ) -> int:
         """What a client does, durably; the id of its event. Raises `Refused` and the kernel's errors."""
         command, lane = self._command(body)
-        event_id: int = await self.ref(conversation_id).ask(command, lane=lane, size_bytes=size_bytes)
+        event_id: int = await self._ask(conversation_id, command, lane, size_bytes)
         return event_id
 
     def submit_nowait(
@@ -179,7 +187,8 @@ class Conversations:
     ) -> None:
         """As `submit`, with the answer going to `reply`."""
         command, lane = self._command(body)
-        self.ref(conversation_id).tell(command, lane=lane, size_bytes=size_bytes, reply=reply)
+        deadline = trio.current_time() + COMMAND_DEADLINE_SECONDS
+        self.ref(conversation_id).tell(command, lane=lane, size_bytes=size_bytes, reply=reply, deadline=deadline)
 
     def _command(self, body: MessageAction | ChangeAgentStateAction) -> tuple[c.Command, Lane]:
         if isinstance(body, ChangeAgentStateAction):
@@ -231,10 +240,12 @@ class Conversations:
         """Up to `limit` events with ids in [start, stop), and whether there are more. Brings nothing to life."""
         log = await self._readable(conversation_id)
         end = log.next_id if stop is None else min(stop, log.next_id)
+        # Without a filter one event more than the page is enough to know that there are more.
+        piece_events = PIECE_EVENTS if accepts is not None else limit + 1
         found: list[bytes] = []
         start = max(start, 0)
         while start < end:
-            piece = await _piece(log, start, end, reverse=reverse)
+            piece = await _piece(log, start, end, piece_events, reverse=reverse)
             found += [payload for payload in piece if accepts is None or accepts(payload)]
             if len(found) > limit:
                 return found[:limit], True
@@ -284,11 +295,11 @@ class Conversations:
         return f"<Conversations {len(self._house.hot)} hot of {len(self._house.store.catalogue)}>"
 
 
-async def _piece(log: EventLog | LogView, start: int, stop: int, *, reverse: bool) -> list[bytes]:
-    """Some of the events [start, stop), at least one: from the first on, or from the last on backwards."""
+async def _piece(log: EventLog | LogView, start: int, stop: int, count: int, *, reverse: bool) -> list[bytes]:
+    """Up to `count` of the events [start, stop), at least one: from the first on, or from the last on backwards."""
     if not reverse:
-        return await log.read(start, stop)
-    low = max(start, stop - PIECE_EVENTS)
+        return await log.read(start, min(stop, start + count))
+    low = max(start, stop - count)
     piece: list[bytes] = []
     while low + len(piece) < stop:
         piece += await log.read(low + len(piece), stop)

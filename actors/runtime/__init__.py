@@ -16,8 +16,9 @@ from actors.runtime.errors import (
     Expired,
     MailboxFull,
     RegistryClosed,
+    ServerFull,
 )
-from actors.runtime.mailbox import Envelope, Lane, Mailbox, MailboxLimits, Promise, Reply
+from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.registry import Ref, Registry, open_registry
 from actors.runtime.restart import GiveUp, RestartAfter, RestartPolicy, judge
 from actors.runtime.supervisor import guarded
@@ -38,6 +39,7 @@ __all__ = [
     "Expired",
     "GiveUp",
     "Lane",
+    "Load",
     "Mailbox",
     "MailboxFull",
     "MailboxLimits",
@@ -49,6 +51,7 @@ __all__ = [
     "Residency",
     "RestartAfter",
     "RestartPolicy",
+    "ServerFull",
     "guarded",
     "judge",
     "open_registry",

@@ -14,7 +14,7 @@ import trio
 
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
 from actors.runtime.errors import ActorCrashed, ActorFailed, Expired
-from actors.runtime.mailbox import Envelope, Mailbox, MailboxLimits, MailboxStatistics
+from actors.runtime.mailbox import Envelope, Mailbox, MailboxStatistics
 
 __all__ = ["Behaviour", "CannotActivate", "Cell", "CellStatistics", "Context", "Factory", "Residency"]
 
@@ -100,10 +100,10 @@ class Cell(Generic[M]):
         factory: Factory[M],
         dead_letters: DeadLetters,
         incarnations: Iterator[int],
-        limits: MailboxLimits | None = None,
+        mailbox: Mailbox[M],
     ) -> None:
         self.key = key
-        self.mailbox: Mailbox[M] = Mailbox(limits)
+        self.mailbox = mailbox
         self.residency = Residency.COLD
         self.crashes: list[float] = []
         self.last_failure = ""

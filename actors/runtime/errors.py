@@ -8,6 +8,7 @@ __all__ = [
     "Expired",
     "MailboxFull",
     "RegistryClosed",
+    "ServerFull",
 ]
 
 
@@ -22,6 +23,10 @@ class MailboxFull(ActorError):
         super().__init__(f"mailbox full: {bound}")
         self.bound = bound
         self.retry_after_seconds = retry_after_seconds
+
+
+class ServerFull(ActorError):
+    """All mailboxes together hold as much as they may: not accepted, no effect (K5)."""
 
 
 class Expired(ActorError):

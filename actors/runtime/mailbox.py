@@ -12,9 +12,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 import trio
 
-from actors.runtime.errors import MailboxFull
+from actors.runtime.errors import MailboxFull, ServerFull
 
-__all__ = ["Envelope", "Lane", "Mailbox", "MailboxLimits", "MailboxStatistics", "Promise", "Reply"]
+__all__ = ["Envelope", "Lane", "Load", "Mailbox", "MailboxLimits", "MailboxStatistics", "Promise", "Reply"]
 
 M = TypeVar("M")
 
@@ -116,11 +116,37 @@ class MailboxStatistics:
     oldest_queued_at: float | None
 
 
+@attrs.define
+class Load:
+    """What waits in the work lanes of all mailboxes that share this, and how much of it there may be (K5).
+
+    65,536 commands are two seconds of what two cores serve, beyond which a caller does better to come back; 256 MiB
+    are the memory that a server may spend on work it has not begun.
+    """
+
+    messages_max: int = 65_536
+    bytes_max: int = 256 * 1024 * 1024
+    messages: int = 0
+    bytes: int = 0
+
+    def has_room(self, size_bytes: int) -> bool:
+        return self.messages < self.messages_max and self.bytes + size_bytes <= self.bytes_max
+
+    def add(self, size_bytes: int) -> None:
+        self.messages += 1
+        self.bytes += size_bytes
+
+    def remove(self, size_bytes: int) -> None:
+        self.messages -= 1
+        self.bytes -= size_bytes
+
+
 class Mailbox(Generic[M]):
     """Two FIFO lanes. Single consumer; any number of producers."""
 
-    def __init__(self, limits: MailboxLimits | None = None) -> None:
+    def __init__(self, limits: MailboxLimits | None = None, load: Load | None = None) -> None:
         self._limits = limits or MailboxLimits()
+        self._load = load or Load()
         self._control: deque[Envelope[M]] = deque()
         self._work: deque[Envelope[M]] = deque()
         self._work_bytes = 0
@@ -129,25 +155,33 @@ class Mailbox(Generic[M]):
         self._producers = trio.lowlevel.ParkingLot()
 
     def put_nowait(self, envelope: Envelope[M]) -> None:
-        """Queue the envelope at the end of its lane, or raise `MailboxFull` and leave everything as it was (K5)."""
+        """Queue the envelope at the end of its lane, or raise `MailboxFull` or `ServerFull` and leave everything as it
+        was (K5)."""
         bound = self._exceeded_by(envelope)
         if bound is not None:
             self._refused += 1
             raise MailboxFull(bound)
+        if envelope.lane is Lane.WORK and not self._load.has_room(envelope.size_bytes):
+            self._refused += 1
+            raise ServerFull("too much waits in all mailboxes together")
+        self._put(envelope)
+
+    def _put(self, envelope: Envelope[M]) -> None:
         envelope.queued_at = trio.current_time()
         if envelope.lane is Lane.CONTROL:
             self._control.append(envelope)
         else:
             self._work.append(envelope)
             self._work_bytes += envelope.size_bytes
+            self._load.add(envelope.size_bytes)
         self._consumer.unpark()
 
     async def put(self, envelope: Envelope[M]) -> None:
-        """Queue the envelope, waiting for room: for the actor's own run only (K5)."""
+        """Queue the envelope, waiting for room here: for the actor's own run only (K5), of which there is one."""
         await trio.lowlevel.checkpoint_if_cancelled()
         while self._exceeded_by(envelope) is not None:
             await self._producers.park()
-        self.put_nowait(envelope)
+        self._put(envelope)
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def drain(self, messages_max: int) -> list[Envelope[M]]:
@@ -158,6 +192,7 @@ class Mailbox(Generic[M]):
         while len(batch) < messages_max and self._work:
             envelope = self._work.popleft()
             self._work_bytes -= envelope.size_bytes
+            self._load.remove(envelope.size_bytes)
             batch.append(envelope)
         for envelope in batch:
             envelope.taken = True

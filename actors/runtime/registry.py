@@ -11,7 +11,7 @@ import trio
 from actors.runtime.cell import Cell, Factory, Residency
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.errors import ActorFailed, AskTimedOut, Expired, RegistryClosed
-from actors.runtime.mailbox import Envelope, Lane, MailboxLimits, Promise, Reply
+from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.restart import RestartPolicy
 from actors.runtime.supervisor import supervise
 
@@ -41,7 +41,10 @@ class Ref(Generic[M]):
         size_bytes: int = 0,
         deadline: float = float("inf"),
     ) -> Envelope[M]:
-        """Queue the message at once. Raises `MailboxFull`, `ActorFailed` or `RegistryClosed`; then it had no effect."""
+        """Queue the message at once.
+
+        Raises `MailboxFull`, `ServerFull`, `ActorFailed` or `RegistryClosed`; then it had no effect.
+        """
         envelope = Envelope(message, lane, reply, size_bytes, deadline)
         self._registry.cell(self.key).mailbox.put_nowait(envelope)
         return envelope
@@ -97,12 +100,14 @@ class Registry(Generic[M]):
         *,
         policy: RestartPolicy | None = None,
         limits: MailboxLimits | None = None,
+        load: Load | None = None,
     ) -> None:
         self.dead_letters = DeadLetters()
         self._factory = factory
         self._nursery = nursery
         self._policy = policy or RestartPolicy()
         self._limits = limits
+        self._load = load or Load()
         # One count for all keys: no incarnation is ever taken for another one (K2).
         self._incarnations = itertools.count(1)
         self._cells: dict[str, Cell[M]] = {}
@@ -123,7 +128,7 @@ class Registry(Generic[M]):
             return cell
         if self._closed:
             raise RegistryClosed("shutting down")
-        cell = Cell(key, self._factory, self.dead_letters, self._incarnations, self._limits)
+        cell = Cell(key, self._factory, self.dead_letters, self._incarnations, Mailbox(self._limits, self._load))
         self._cells[key] = cell
         self._nursery.start_soon(self._keep, cell, name=f"actor {key}")
         return cell
@@ -179,10 +184,14 @@ class Registry(Generic[M]):
 
 @asynccontextmanager
 async def open_registry(
-    factory: Factory[M], *, policy: RestartPolicy | None = None, limits: MailboxLimits | None = None
+    factory: Factory[M],
+    *,
+    policy: RestartPolicy | None = None,
+    limits: MailboxLimits | None = None,
+    load: Load | None = None,
 ) -> AsyncIterator[Registry[M]]:
     """A registry whose actors live as long as the block, and leave in peace at its end."""
     async with trio.open_nursery() as nursery:
-        registry = Registry(factory, nursery, policy=policy, limits=limits)
+        registry = Registry(factory, nursery, policy=policy, limits=limits, load=load)
         yield registry
         await registry.close()

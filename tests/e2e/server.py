@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,20 @@ START_SECONDS = 15.0
 
 
 class ServerProcess:
-    """One data folder, one life after the other on the same port."""
+    """One data folder, one life after the other on the same port. `module` is what is run instead of the command."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, environment: Mapping[str, str] | None = None, module: str = "transport.cli") -> None:
         self.data = data
+        self.environment = dict(environment or {})
+        self._module = module
         self.url = ""
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        command = [sys.executable, "-m", "transport.cli", "serve", "--port", str(self._port or _free_port())]
+        environment |= self.environment
+        command = [sys.executable, "-m", self._module, "serve", "--port", str(self._port or _free_port())]
         with (self.data.parent / "server.log").open("a") as log:
             self._process = subprocess.Popen(
                 [*command, "--data", str(self.data)], stdout=subprocess.PIPE, stderr=log, text=True, env=environment

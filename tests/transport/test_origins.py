@@ -79,3 +79,12 @@ def test_any_headers_get_an_answer(host: str, origin: str | None) -> None:
 )
 def test_mutations_carry_json_or_multipart(method: str, content_type: str, has_body: bool, refused: bool) -> None:  # noqa: FBT001 - table
     assert OriginPolicy.wants_other_content_type(method, content_type, has_body=has_body) is refused
+
+
+def test_only_a_permitted_origin_is_told_that_it_may_read_the_answer() -> None:
+    policy = OriginPolicy(on_loopback=True, permitted_origins=("http://ui.example",))
+    headers = policy.cors_headers("http://ui.example", "x-session-api-key")
+    assert headers["access-control-allow-origin"] == "http://ui.example"
+    assert headers["access-control-allow-headers"] == "x-session-api-key"
+    assert policy.cors_headers("http://evil.example") == {}
+    assert policy.cors_headers(None) == {}

@@ -88,21 +88,9 @@ def _add_checks(app: QuartTrio, policy: OriginPolicy) -> None:
     @app.after_request
     async def finish(response: Response) -> Response:
         response.headers.update(NO_CACHE)
-        origin = request.headers.get("Origin")
-        if origin is not None and policy.is_permitted_cross_origin(origin):
-            response.headers.update(_cors(origin))
+        asked = request.headers.get("Access-Control-Request-Headers", "")
+        response.headers.update(policy.cors_headers(request.headers.get("Origin"), asked))
         return response
-
-
-def _cors(origin: str) -> dict[str, str]:
-    return {
-        "access-control-allow-origin": origin,
-        "access-control-allow-credentials": "true",
-        "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-        "access-control-allow-headers": request.headers.get("Access-Control-Request-Headers", "content-type"),
-        "access-control-max-age": "600",
-        "vary": "Origin",
-    }
 
 
 def _add_errors(app: QuartTrio) -> None:

@@ -1,5 +1,8 @@
 """What a conversation does when its disk, its log or its agent fails."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import orjson
 import pytest
 import trio
@@ -9,7 +12,7 @@ from actors.conversation.idle import IdleLimits
 from actors.conversation.summary import describe
 from actors.domain.codec import DecodeError
 from actors.domain.events import MessageAction
-from actors.runtime import ActorFailed
+from actors.runtime import ActorError, ActorFailed, AskTimedOut, Expired
 from storage.errors import OutcomeUnknown, StorageDegraded
 from storage.memory_disk import MemoryDisk
 from storage.store import open_store
@@ -18,6 +21,8 @@ from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.scripted_sandbox import Reply
 
 Clock = trio.testing.MockClock
+
+T = TypeVar("T")
 
 STILL = Rules(idle=IdleLimits(0, 0))
 
@@ -84,6 +89,39 @@ async def test_k15_after_a_failed_sync_the_answer_is_unknown_and_the_next_incarn
         assert ids == list(range(len(ids)))
         # What became of the process's run-time is told like any interruption; the conversation lives.
         assert (await house.lifecycle(it))[2] == "hot"
+
+
+class SlowDisk(MemoryDisk):
+    """Takes `seconds` on trio's clock for everything it does."""
+
+    seconds = 0.0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        await trio.sleep(self.seconds)
+        return await super().run(work)
+
+
+async def test_k07_past_its_deadline_a_command_is_not_executed_and_one_that_was_taken_is_unknown(
+    autojump_clock: Clock,
+) -> None:
+    disk = SlowDisk()
+    async with open_house(STILL, disk) as house, trio.open_nursery() as nursery:
+        it = await house.create()
+        disk.seconds = 100
+
+        async def say_and_be_told(error: type[ActorError], text: str) -> None:
+            with pytest.raises(error):
+                await house.say(it, text)
+
+        nursery.start_soon(say_and_be_told, AskTimedOut, "/note taken")
+        await trio.sleep(1)
+        nursery.start_soon(say_and_be_told, Expired, "/note waits behind it")
+        await trio.sleep(200)
+        disk.seconds = 0
+        await trio.sleep(200)
+        await house.say(it, "/note later")
+        texts = [event["args"]["content"] for event in await house.events(it) if event.get("action") == "message"]
+        assert texts == ["/note taken", "/note later"]
 
 
 # --- the log ---

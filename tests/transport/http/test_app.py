@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from actors.conversation.errors import Refused
 from actors.conversation.service import Conversations
 from actors.conversation.summary import Summary
-from actors.runtime import AskTimedOut, MailboxFull
+from actors.runtime import AskTimedOut, Expired, MailboxFull, ServerFull
 from storage.errors import CorruptLog, OutcomeUnknown, StorageDegraded
 from tests.transport.http.conftest import POLICY
 from transport.http.app import make_app
@@ -106,6 +106,8 @@ async def test_a_body_beyond_the_limit_is_a_413(client: Client) -> None:
     [
         (Refused("bad_state", "no"), 409, None),
         (MailboxFull("x"), 429, "1"),
+        (ServerFull("x"), 503, "1"),
+        (Expired("x"), 503, "1"),
         (StorageDegraded("/secret/place: full"), 503, "5"),
         (OutcomeUnknown("/secret/place: gone"), 503, "5"),
         (AskTimedOut("x"), 504, None),
