@@ -24,7 +24,7 @@ from actors.domain import commands as c
 from actors.domain import events as e
 from actors.domain import notices
 
-__all__ = ["archive", "close", "closed", "keep_alive", "pause", "shut", "stop_run"]
+__all__ = ["archive", "close", "closed", "keep_alive", "pause", "shut", "stop_run", "unarchive"]
 
 
 def stop_run(state: State, live: Live, after: e.AgentState, cancelling: Cancelling) -> Decision:
@@ -82,6 +82,15 @@ def archive(state: State, live: Live) -> Decision:
         return Decision((archived,), live=live)
     drafts = (*change(state, e.AgentState.STOPPED), archived)
     return Decision(drafts, (CloseRunTime(),), Live(RunTimePhase.CLOSING))
+
+
+def unarchive(state: State, live: Live) -> Decision:
+    require(status_of(state), Trigger.UNARCHIVE)
+    if not state.archived:
+        return Decision(live=live)
+    # What it was archived with is over: an error does not outlive it.
+    at_rest = change(state, e.AgentState.STOPPED) if state.agent_state is e.AgentState.ERROR else ()
+    return Decision((Draft(e.Unarchived(), e.Source.USER), *at_rest), live=live)
 
 
 def closed(state: State, live: Live) -> Decision:

@@ -47,8 +47,7 @@ def decide(state: State, live: Live, command: c.Command) -> Decision:  # noqa: C
         case c.Archive():
             return closing.archive(state, live)
         case c.Unarchive():
-            require(status_of(state), Trigger.UNARCHIVE)
-            return Decision((Draft(e.Unarchived(), e.Source.USER),) if state.archived else (), live=live)
+            return closing.unarchive(state, live)
         case c.Rename():
             return Decision((Draft(e.TitleChanged(command.title), e.Source.USER),), (NotifyTitle(command.title),), live)
         case c.Recover():

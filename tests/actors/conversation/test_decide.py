@@ -243,6 +243,13 @@ def test_a_pair_that_the_table_does_not_list_is_one_typed_refusal(status: Status
     assert caught.value.code == "illegal_transition"
 
 
+def test_what_was_archived_in_error_is_stopped_when_it_is_taken_out() -> None:
+    walk = walked([])
+    for command in (c.Start(), c.RunTimeFailed("no image"), c.Archive(), c.Unarchive()):
+        walk.give(command)
+    assert status_of(walk.state) is Status.STOPPED
+
+
 def test_k29_a_late_report_of_a_dead_run_is_refused() -> None:
     walk = walked([])
     walk.give(COMMANDS[0])
