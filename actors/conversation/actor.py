@@ -84,6 +84,7 @@ class ConversationActor:
         self._keep_until = 0.0
         self._hibernates = False
         self._leaves = False
+        self._recovering = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -103,7 +104,9 @@ class ConversationActor:
         recover = c.Recover() if repair is None else c.Recover(**attrs.asdict(repair))
         for cursor in self.cursors:
             cursor.switch(self.log)
+        self._recovering = True
         await self.turn([Envelope(recover)])
+        self._recovering = False
         logger.info("actor_activated", conversation_id=key, incarnation=self._context.incarnation, epoch=self.log.epoch)
 
     def _wake_up(self, dormant: Dormant | None) -> None:
@@ -219,6 +222,8 @@ class ConversationActor:
                 return message
 
     def _settle_place(self) -> None:
+        if self._recovering:
+            return  # whoever creates a conversation has reserved its place before there was an actor
         holds = self.live.phase is not d.RunTimePhase.CLOSED
         self._house.slots.settle(self._context.key, holds=holds, busy=d.is_busy(self.state, self.live))
 

@@ -40,12 +40,10 @@ def pause(state: State, live: Live) -> Decision:
 
 def close(state: State, live: Live) -> Decision:
     if live.phase is RunTimePhase.CLOSED:
-        # An error is over when somebody stops it; nothing else is left to be stopped.
-        drafts = change(state, e.AgentState.STOPPED) if status_of(state) is Status.ERROR else ()
-        return Decision(drafts, (Leave(),), live)
+        return Decision(_error_over(state), (Leave(),), live)
     closing = Live(RunTimePhase.CLOSING)
     if live.phase is RunTimePhase.CLOSING:
-        return Decision(live=closing)
+        return Decision(_error_over(state), live=closing)
     if state.run is not None:
         return Decision(effects=(CancelRun(),), live=closing)
     drafts = () if state.archived else change(state, e.AgentState.STOPPED)
@@ -78,8 +76,8 @@ def archive(state: State, live: Live) -> Decision:
     if state.archived:
         return Decision(live=live)
     archived = Draft(e.Archived(), e.Source.USER)
-    if live.phase is not RunTimePhase.OPEN:
-        return Decision((archived,), live=live)
+    if live.phase in (RunTimePhase.CLOSED, RunTimePhase.CLOSING):
+        return Decision((archived,), live=attrs.evolve(live, wish=Wish.NOTHING))
     drafts = (*change(state, e.AgentState.STOPPED), archived)
     return Decision(drafts, (CloseRunTime(),), Live(RunTimePhase.CLOSING))
 
@@ -88,9 +86,12 @@ def unarchive(state: State, live: Live) -> Decision:
     require(status_of(state), Trigger.UNARCHIVE)
     if not state.archived:
         return Decision(live=live)
-    # What it was archived with is over: an error does not outlive it.
-    at_rest = change(state, e.AgentState.STOPPED) if state.agent_state is e.AgentState.ERROR else ()
-    return Decision((Draft(e.Unarchived(), e.Source.USER), *at_rest), live=live)
+    return Decision((Draft(e.Unarchived(), e.Source.USER), *_error_over(state)), live=live)
+
+
+def _error_over(state: State) -> tuple[Draft, ...]:
+    """An error is over when somebody stops the conversation, or takes it out of the archive."""
+    return change(state, e.AgentState.STOPPED) if state.agent_state is e.AgentState.ERROR else ()
 
 
 def closed(state: State, live: Live) -> Decision:

@@ -80,10 +80,14 @@ class RunTime:
         self._nursery = nursery
         self._start_deadline_seconds = start_deadline_seconds
         self._sandbox: Sandbox | None = None
+        self._opening = trio.CancelScope()
+        self._opened = trio.Event()
+        self._opened.set()
         self._run_scope: trio.CancelScope | None = None
 
     def open(self) -> None:
-        self._nursery.start_soon(self._open)
+        self._opening, self._opened = trio.CancelScope(), trio.Event()
+        self._nursery.start_soon(self._open, self._opening, self._opened)
 
     def start_run(self, run: int, messages: tuple[int, ...]) -> None:
         self._run_scope = trio.CancelScope()
@@ -99,13 +103,15 @@ class RunTime:
     def abandon(self) -> None:
         """The actor is gone: end everything and report nothing that would be believed."""
         self.cancel_run()
-        if self._sandbox is not None:
-            self._nursery.start_soon(self._sandbox.close)
+        self._nursery.start_soon(self._close_sandbox)
 
-    async def _open(self) -> None:
+    async def _open(self, scope: trio.CancelScope, opened: trio.Event) -> None:
         reason = f"the run-time did not open within {self._start_deadline_seconds:g} s"
-        with trio.move_on_after(self._start_deadline_seconds):
+        with scope, trio.move_on_after(self._start_deadline_seconds):
             reason = await self._try_to_open()
+        opened.set()
+        if scope.cancelled_caught:
+            return  # it is being closed, and that is what is reported
         if reason:
             logger.warning("run_time_failed", conversation_id=self._ref.key, reason=reason)
             await self._report(RunTimeFailed(reason))
@@ -141,9 +147,15 @@ class RunTime:
 
     async def _close(self) -> None:
         self.cancel_run()
+        await self._close_sandbox()
+        await self._report(RunTimeClosed())
+
+    async def _close_sandbox(self) -> None:
+        """Also one that is still being opened."""
+        self._opening.cancel()
+        await self._opened.wait()
         if self._sandbox is not None:
             await self._sandbox.close()
-        await self._report(RunTimeClosed())
 
     async def _report(self, command: Command) -> None:
         for _ in range(REPORT_TRIES_MAX):

@@ -84,10 +84,10 @@ class Conversations:
             raise TooManyConversations
         try:
             await self._house.store.create(entry, payloads)
-        except StorageError:
-            self._house.slots.settle(conversation_id, holds=False, busy=False)
-            raise
-        await self._ask(conversation_id, c.Start())
+            await self._ask(conversation_id, c.Start())
+        finally:
+            if not self._is_alive(conversation_id):
+                self._house.slots.settle(conversation_id, holds=False, busy=False)
         return await self._known_summary(conversation_id)
 
     async def start(self, conversation_id: str) -> Summary:

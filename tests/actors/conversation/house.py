@@ -1,6 +1,6 @@
 """All conversations of a store in memory, with a scripted sandbox and rules of the test's choosing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -108,13 +108,16 @@ def states(events: list[dict[str, Any]]) -> list[str]:
 
 @asynccontextmanager
 async def open_house(
-    rules: Rules | None = None, disk: Disk | None = None, replies: dict[str, Reply] | None = None
+    rules: Rules | None = None,
+    disk: Disk | None = None,
+    replies: dict[str, Reply] | None = None,
+    prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
 ) -> AsyncIterator[Tenancy]:
-    """The service with understudy, until the end of the block."""
+    """The service with understudy, until the end of the block. `prepare` is what opening a sandbox waits for."""
     tenancy: Tenancy
 
     async def open_sandbox(_: Path) -> Sandbox:
-        await trio.lowlevel.checkpoint()
+        await prepare()
         tenancy.sandboxes.append(ScriptedSandbox(replies or {}))
         return tenancy.sandboxes[-1]
 
