@@ -1,7 +1,7 @@
 # Everything that a newcomer types. `make run` and `make test` do all the set-up themselves.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format lock clean
+.PHONY: help run test check bench crash format lock clean
 
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,6 +15,7 @@ help:
 	@echo 'make test    set up and run the tests'
 	@echo 'make check   format, lint, types and import rules'
 	@echo 'make bench   measure the live round trip against python-socketio'
+	@echo 'make crash   kill -9 under load, ten times; ARGS="--rounds 1000" for a campaign'
 
 $(BIN)/python:
 	@test "$(PYTHON)" != none || { \
@@ -54,11 +55,12 @@ check: $(VENV)/.dev-ready
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m bench $(ARGS)
 
+crash: $(VENV)/.dev-ready
+	@$(BIN)/python -m bench.crash $(ARGS)
+
 format: $(VENV)/.dev-ready
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-
-
 
 # Locks for every supported Python at once; run after a change of the dependencies.
 lock:

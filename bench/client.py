@@ -46,6 +46,9 @@ class Client:
         self._stream = stream
         self._protocol = protocol
         self._decoder = codec.Decoder(ATTACHMENTS_MAX, PAYLOAD_BYTES_MAX)
+        self._waiting: list[codec.Packet] = []
+        self.greeting: dict[str, Any] = {}
+        """What the server said to CONNECT: its sid, and whether a position was taken up again."""
 
     async def send(self, packet: Encoded) -> None:
         """Raises `ClientError` when the connection is gone. Attachments are not for load."""
@@ -55,7 +58,9 @@ class Client:
     async def receive(self) -> list[codec.Packet]:
         """The next Socket.IO packets, at least one; pings are answered on the way. Raises `ClientError`."""
         while True:
-            packets = [packet for message in self._messages() if (packet := self._decoded(message)) is not None]
+            packets = self._waiting
+            packets += [packet for message in self._messages() if (packet := self._decoded(message)) is not None]
+            self._waiting = []
             await self._flush()
             if packets:
                 return packets
@@ -90,9 +95,10 @@ class Client:
         if answer.status_code != 101:
             raise ClientError(f"no WebSocket: HTTP {answer.status_code}")
         await self.send(codec.connect())
-        packet = (await self.receive())[0]
-        if packet.type is not codec.PacketType.CONNECT:
-            raise ClientError(f"refused: {packet.data}")
+        first, *self._waiting = await self.receive()
+        if first.type is not codec.PacketType.CONNECT:
+            raise ClientError(f"refused: {first.data}")
+        self.greeting = first.data or {}
 
     async def _flush(self) -> None:
         for data in self._protocol.data_to_send():

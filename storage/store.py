@@ -55,6 +55,7 @@ class Store:
         self.catalogue = catalogue
         self._committer = committer
         self._nursery = nursery
+        self._creating: set[str] = set()
 
     # --- conversations -------------------------------------------------------------------------------------------
 
@@ -66,18 +67,16 @@ class Store:
 
         Raises `ConversationExists`, `StorageDegraded` (nothing of it is there) or `OutcomeUnknown`.
         """
-        if self.exists(entry.conversation_id):
+        if self.exists(entry.conversation_id) or entry.conversation_id in self._creating:
             raise ConversationExists(entry.conversation_id)
         if not _ID.fullmatch(entry.conversation_id):
             raise ConversationNotFound(entry.conversation_id)
-        self.catalogue.add(entry)
-        made = False
+        self._creating.add(entry.conversation_id)
         try:
             await self.disk.run(partial(self._create, entry.conversation_id, events))
-            made = True
+            self.catalogue.add(entry)  # nobody hears of it before it is durable (K8)
         finally:
-            if not made:
-                self.catalogue.remove(entry.conversation_id)
+            self._creating.discard(entry.conversation_id)
 
     def _create(self, conversation_id: str, events: Sequence[bytes]) -> None:
         hidden, target = f"{CONVERSATIONS}/{HALF_MADE}{conversation_id}", f"{CONVERSATIONS}/{conversation_id}"

@@ -44,16 +44,22 @@ SOCKET_IO_PATH = "/socket.io/"
 ASGIApp = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
-def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT. Raises `OSError` when the port is taken, `StorageError` for a bad data folder."""
+def run(config: Config, disk: Disk | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, from the configured disk or from this one.
+
+    Raises `OSError` when the port is taken, `StorageError` for a bad data folder.
+    """
     logs.configure(config.log_level, as_json=config.log_json)
     _raise_descriptor_limit()
-    trio.run(_main, config)
+    trio.run(_main, config, disk or _disk(config))
 
 
-async def _main(config: Config) -> None:
+def _disk(config: Config) -> Disk:
+    return LocalDisk(config.data) if config.file_store == "local" else MemoryDisk()
+
+
+async def _main(config: Config, disk: Disk) -> None:
     listeners = await trio.open_tcp_listeners(config.port, host=config.host)
-    disk: Disk = LocalDisk(config.data) if config.file_store == "local" else MemoryDisk()
     maker = await choose(
         SandboxKind(config.sandbox), hidden_paths=(config.data,), timeout_seconds=config.sandbox_timeout_seconds
     )
