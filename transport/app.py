@@ -17,6 +17,7 @@ from actors.conversation.summary import describe
 from actors.domain.commands import BusyPolicy
 from actors.sandbox.choose import choose
 from actors.sandbox.port import SandboxKind
+from actors.security.policy import Judge, choose_policy
 from storage.committer import Durability
 from storage.disk import Disk
 from storage.local_disk import LocalDisk
@@ -96,6 +97,7 @@ def _rules(config: Config) -> Rules:
         run_times_max=config.max_concurrent_conversations,
         start_deadline_seconds=config.start_deadline_seconds,
         busy=BusyPolicy(config.busy_policy),
+        judge=Judge(choose_policy(confirmation_mode=config.confirmation_mode, overrides={})),
     )
 
 

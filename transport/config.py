@@ -34,6 +34,7 @@ class Config:
     close_connected: bool = False
     max_concurrent_conversations: int = 1000
     busy_policy: str = "enqueue"
+    confirmation_mode: bool = False
     permitted_cors_origins: tuple[str, ...] = ()
     permitted_hosts: tuple[str, ...] = ()
     log_level: str = "info"
@@ -124,6 +125,7 @@ _SETTINGS = (
     _Setting(
         "busy_policy", _choice("enqueue", "reject", "interrupt"), ("GREENROOM_BUSY_POLICY",), ("core", "busy_policy")
     ),
+    _Setting("confirmation_mode", _flag, ("SECURITY_CONFIRMATION_MODE",), ("security", "confirmation_mode")),
     _Setting("permitted_cors_origins", _list, ("PERMITTED_CORS_ORIGINS",)),
     _Setting("permitted_hosts", _list, ("GREENROOM_PERMITTED_HOSTS",), ("core", "permitted_hosts")),
     _Setting("log_level", _choice("debug", "info", "warning", "error"), ("LOG_LEVEL",)),

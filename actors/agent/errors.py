@@ -5,7 +5,7 @@ not: an agent's own troubles. A command that fails or a sandbox that does not st
 (K30), and a task that fails is an `Outcome`.
 """
 
-__all__ = ["AgentError", "CrashedOnPurpose", "RunOver"]
+__all__ = ["AgentError", "CrashedOnPurpose", "NotRuledOn", "RunOver"]
 
 
 class AgentError(Exception):
@@ -18,3 +18,8 @@ class RunOver(AgentError):
 
 class CrashedOnPurpose(AgentError):
     """Somebody asked understudy to crash, to see what becomes of the others."""
+
+
+class NotRuledOn(AgentError):
+    """The agent recorded a command as if it were a fact. Commands go through `Recorder.act`, so that none is done
+    that nobody has ruled on."""

@@ -5,14 +5,15 @@ ends (`Outcome`). What must not: an agent, or an actor. An agent knows the log o
 a recorder, so a run cannot do anything that the conversation did not write down first.
 """
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import attrs
 
-from actors.domain.events import Body, MessageAction, RunOutcome
-from actors.sandbox.port import Sandbox
+from actors.domain.events import Body, ErrorObservation, MessageAction, RunAction, RunObservation, RunOutcome
 
-__all__ = ["Agent", "Outcome", "Recorder"]
+__all__ = ["Agent", "Hands", "Observed", "Outcome", "Recorder"]
+
+Observed: TypeAlias = RunObservation | ErrorObservation
 
 
 @attrs.frozen
@@ -30,7 +31,16 @@ class Recorder(Protocol):
     async def record(self, *bodies: Body, cause: int | None = None) -> tuple[int, ...]:
         """Append facts, all with the same cause, as one durable batch (K8); their ids, in order.
 
-        Raises RunOver when the run was ended meanwhile; then nothing was appended (K29).
+        Raises RunOver when the run was ended meanwhile; then nothing was appended (K29). Commands are not recorded
+        here: a `RunAction` raises NotRuledOn.
+        """
+        ...
+
+    async def act(self, action: RunAction, cause: int | None = None) -> int | None:
+        """Set out to do something: the id of the action, once it may be begun. None when it is forbidden; then the
+        conversation has already said so. Where the user is to decide, this does not return: the run is over.
+
+        Raises RunOver as `record` does.
         """
         ...
 
@@ -47,6 +57,22 @@ class Recorder(Protocol):
         ...
 
 
+class Hands(Protocol):
+    """How an agent does something: what it may not do does not happen, and what happens is written down."""
+
+    @property
+    def working_dir(self) -> str:
+        """The folder in which commands start, as they see it."""
+        ...
+
+    async def run_command(self, command: str, cause: int | None = None) -> Observed | None:
+        """Run a shell script if it may be run, and record what came of it; None when it is forbidden.
+
+        Raises RunOver; does not return where the user is to decide (see `Recorder.act`).
+        """
+        ...
+
+
 class Agent(Protocol):
     """Somebody who answers user messages. One agent serves many runs at once and keeps nothing between
     them."""
@@ -58,8 +84,8 @@ class Agent(Protocol):
         """Whether a message starts a run; where not, it is only stored and echoed. Pure."""
         ...
 
-    async def run(self, messages: tuple[int, ...], recorder: Recorder, sandbox: Sandbox) -> Outcome:
-        """Answer these user messages, oldest first.
+    async def run(self, messages: tuple[int, ...], recorder: Recorder, hands: Hands) -> Outcome:
+        """Answer these user messages, oldest first, or go on where the last run ended if there are none.
 
         Every action that is recorded gets its observation, or one is left for it (K30). When cancelled, no
         process is left (K29). Lets RunOver pass; any other exception is a crash of this run alone.

@@ -1,6 +1,6 @@
 """Understudy: the agent that needs no model, steps in when none is configured, and does what it is told.
 
-What lives here: performing directives, each in a few lines, with a recorder and a sandbox. What must not:
+What lives here: performing directives, each in a few lines, with a recorder and hands. What must not:
 reading them (`grammar` is pure and knows all limits of size) or writing the log. A run is a straight line:
 for each message its directive, for each action its record before its effect and its observation after it
 (K30).
@@ -28,21 +28,15 @@ from actors.agent.grammar import (
     ThinkAloud,
     parse,
 )
-from actors.agent.port import Outcome, Recorder
+from actors.agent.port import Hands, Outcome, Recorder
 from actors.domain.events import (
     ErrorObservation,
     FinishAction,
     MessageAction,
-    RunAction,
-    RunMetadata,
-    RunObservation,
     RunOutcome,
     ThinkAction,
     ThinkObservation,
 )
-from actors.sandbox.errors import SandboxError
-from actors.sandbox.output import Output
-from actors.sandbox.port import Sandbox
 
 __all__ = ["BATCH_BYTES_MAX", "BATCH_MESSAGES_MAX", "Understudy"]
 
@@ -66,7 +60,7 @@ class Understudy:
         """See `Agent.answers`: everything but a note starts a run."""
         return not isinstance(parse(content), Note)
 
-    async def run(self, messages: tuple[int, ...], recorder: Recorder, sandbox: Sandbox) -> Outcome:
+    async def run(self, messages: tuple[int, ...], recorder: Recorder, hands: Hands) -> Outcome:
         """Answer each message, in order, and end as the last of them does, or FAILED if one of them failed.
 
         Raises CrashedOnPurpose when told to; lets RunOver pass.
@@ -74,7 +68,7 @@ class Understudy:
         outcome = _WAITING
         for message_id in messages:
             message = await recorder.message(message_id)
-            latest = await _Answer(message_id, recorder, sandbox).give(parse(message.content))
+            latest = await _Answer(message_id, recorder, hands).give(parse(message.content))
             outcome = outcome if outcome.kind is RunOutcome.FAILED else latest
         return outcome
 
@@ -85,12 +79,12 @@ class _Answer:
 
     message_id: int
     recorder: Recorder
-    sandbox: Sandbox
+    hands: Hands
 
     async def give(self, directive: Directive) -> Outcome:
         match directive:
             case RunCommand():
-                await self._run_command(directive.command)
+                await self.hands.run_command(directive.command, cause=self.message_id)
             case ThinkAloud():
                 await self._think(directive.text)
             case Sleep():
@@ -110,27 +104,6 @@ class _Answer:
             case _:
                 assert_never(directive)
         return _WAITING
-
-    async def _run_command(self, command: str) -> None:
-        """The action is durable before anything runs, and whatever ends the command, its output is kept
-        (K30)."""
-        action = await self._act(RunAction(command=command))
-        output = Output()
-        observation: RunObservation | ErrorObservation | None = None
-        try:
-            observation = await self._observe(command, output)
-        finally:
-            cut_off = _cut_off(command, output, self.sandbox.working_dir)
-            self.recorder.leave(action, cut_off if observation is None else observation)
-        await self.recorder.record(observation, cause=action)
-
-    async def _observe(self, command: str, output: Output) -> RunObservation | ErrorObservation:
-        try:
-            result = await self.sandbox.run(command, output)
-        except SandboxError as error:
-            return ErrorObservation(str(error))
-        metadata = RunMetadata(exit_code=result.exit_code, working_dir=self.sandbox.working_dir)
-        return RunObservation(content=result.output, command=command, metadata=metadata)
 
     async def _think(self, thought: str) -> None:
         action = await self._act(ThinkAction(thought))
@@ -159,17 +132,9 @@ class _Answer:
     async def _say(self, text: str) -> None:
         await self._act(MessageAction(text, wait_for_response=True))
 
-    async def _act(self, action: RunAction | ThinkAction | FinishAction | MessageAction) -> int:
+    async def _act(self, action: ThinkAction | FinishAction | MessageAction) -> int:
         (action_id,) = await self.recorder.record(action, cause=self.message_id)
         return action_id
-
-
-def _cut_off(command: str, output: Output, working_dir: str) -> RunObservation:
-    """The observation of a command that did not come to its end, with what it had printed by then."""
-    text = output.text()
-    sentence = "[The command was stopped before its end.]"
-    content = f"{text}\n{sentence}" if text else sentence
-    return RunObservation(content=content, command=command, metadata=RunMetadata(working_dir=working_dir))
 
 
 def _batches(burst: Burst) -> Iterator[tuple[MessageAction, ...]]:

@@ -122,6 +122,7 @@ class ConversationActor:
             ref=self._house.ref(key),
             agent=self._house.agent,
             make_sandbox=self._house.make_sandbox,
+            judge=self._house.rules.judge,
             workspace=self._house.workspace(key),
             read_message=self._read_message,
             nursery=self._house.nursery,
@@ -283,7 +284,7 @@ class ConversationActor:
             case KeepAlive(seconds):
                 self._keep_until = trio.current_time() + seconds
                 step.envelope.succeed()
-            case c.Close() | c.Shut(c.Why.DELETED):
+            case c.Close() | c.Shut(c.Why.DELETED | c.Why.DRAIN):
                 self._closing.append(step.envelope)
             case c.Record():
                 step.envelope.succeed(tuple(event.id for event in step.events))
@@ -314,8 +315,8 @@ class ConversationActor:
         match effect:
             case d.OpenRunTime():
                 self._run_time.open()
-            case d.StartRun(run, messages):
-                self._run_time.start_run(run, messages)
+            case d.StartRun():
+                self._run_time.start_run(effect)
             case d.CancelRun():
                 self._run_time.cancel_run()
             case d.CloseRunTime():
@@ -372,7 +373,7 @@ def _may_open(command: c.Command) -> bool:
         case c.AddMessage():
             return command.answered
         case c.SetAgentState():
-            return command.agent_state is e.AgentState.RUNNING
+            return command.agent_state in (e.AgentState.RUNNING, e.AgentState.USER_CONFIRMED)
         case _:
             return isinstance(command, c.Start | c.Resume | c.Join)
 

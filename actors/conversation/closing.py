@@ -17,6 +17,7 @@ from actors.conversation.decision import (
     is_busy,
 )
 from actors.conversation.errors import Refused
+from actors.conversation.pending import dismiss, rest
 from actors.conversation.running import wake
 from actors.conversation.state import State, status_of
 from actors.conversation.table import Status, Trigger, require
@@ -31,7 +32,8 @@ def stop_run(state: State, live: Live, after: e.AgentState, cancelling: Cancelli
     require(status_of(state), Trigger.STOP)
     if state.run is not None:
         return Decision(effects=(CancelRun(),), live=attrs.evolve(live, cancelling=cancelling))
-    return Decision(change(state, after), live=attrs.evolve(live, wish=Wish.NOTHING))
+    dismissed, state = dismiss(state)
+    return Decision((*dismissed, *change(state, after)), live=attrs.evolve(live, wish=Wish.NOTHING))
 
 
 def pause(state: State, live: Live) -> Decision:
@@ -39,29 +41,39 @@ def pause(state: State, live: Live) -> Decision:
 
 
 def close(state: State, live: Live) -> Decision:
+    """Somebody stops it: what awaits the user's word is closed, and an error is over."""
+    dismissed, state = dismiss(state)
+    stopped = change(state, e.AgentState.STOPPED) if dismissed else _error_over(state)
     if live.phase is RunTimePhase.CLOSED:
-        return Decision(_error_over(state), (Leave(),), live)
-    closing = Live(RunTimePhase.CLOSING)
+        return Decision((*dismissed, *stopped), (Leave(),), live)
     if live.phase is RunTimePhase.CLOSING:
-        return Decision(_error_over(state), live=closing)
+        return Decision((*dismissed, *stopped), live=Live(RunTimePhase.CLOSING))
+    closing = _close_run_time(state)
+    return attrs.evolve(closing, drafts=(*dismissed, *closing.drafts))
+
+
+def _close_run_time(state: State) -> Decision:
+    """Whatever is under way; what awaits the user's word goes on waiting."""
+    closing = Live(RunTimePhase.CLOSING)
     if state.run is not None:
         return Decision(effects=(CancelRun(),), live=closing)
-    drafts = () if state.archived else change(state, e.AgentState.STOPPED)
+    drafts = () if state.archived else change(state, *rest(state, e.AgentState.STOPPED))
     return Decision(drafts, (CloseRunTime(),), closing)
 
 
 def shut(state: State, live: Live, command: c.Shut) -> Decision:
     """A busy conversation is left alone (K21), whatever the caller had believed when it asked."""
-    if command.why is c.Why.DELETED:
-        return Decision(effects=(Leave(),), live=live) if live.phase is RunTimePhase.CLOSED else close(state, live)
+    if live.phase is RunTimePhase.CLOSED:
+        return Decision(effects=(Leave(),), live=live)
+    if command.why in (c.Why.DELETED, c.Why.DRAIN):
+        is_closing = live.phase is RunTimePhase.CLOSING
+        return Decision(live=Live(RunTimePhase.CLOSING)) if is_closing else _close_run_time(state)
     if is_busy(state, live):
         return Decision(live=live)
     require(status_of(state), Trigger.CLOSE_DELAY)
     told = Notify(notices.timed_out() if command.why is c.Why.TIMEOUT else notices.too_many())
-    if live.phase is RunTimePhase.CLOSED:
-        return Decision(effects=(Leave(),), live=live)
     keeps_state = status_of(state) in (Status.ERROR, Status.ARCHIVED)
-    drafts = () if keeps_state else change(state, e.AgentState.STOPPED)
+    drafts = () if keeps_state else change(state, *rest(state, e.AgentState.STOPPED))
     return Decision(drafts, (told, CloseRunTime()), Live(RunTimePhase.CLOSING))
 
 
@@ -75,10 +87,13 @@ def archive(state: State, live: Live) -> Decision:
     require(status_of(state), Trigger.ARCHIVE)
     if state.archived:
         return Decision(live=live)
+    dismissed, state = dismiss(state)
     archived = Draft(e.Archived(), e.Source.USER)
-    if live.phase in (RunTimePhase.CLOSED, RunTimePhase.CLOSING):
-        return Decision((archived,), live=attrs.evolve(live, wish=Wish.NOTHING))
-    drafts = (*change(state, e.AgentState.STOPPED), archived)
+    is_open = live.phase in (RunTimePhase.OPENING, RunTimePhase.OPEN)
+    stopped = change(state, e.AgentState.STOPPED) if is_open or dismissed else ()
+    drafts = (*dismissed, *stopped, archived)
+    if not is_open:
+        return Decision(drafts, live=attrs.evolve(live, wish=Wish.NOTHING))
     return Decision(drafts, (CloseRunTime(),), Live(RunTimePhase.CLOSING))
 
 

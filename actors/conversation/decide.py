@@ -2,14 +2,14 @@
 
 `decide` takes the state as the log tells it and `Live`, what is true of this process only. It returns drafts of
 events (ids and times are put on by the actor), effects to be had once these are durable (K8), and the next `Live`.
-Which pairs of status and command are legal is `table`'s; what happens then is in `running` and `closing`.
+Which pairs of status and command are legal is `table`'s; what happens then is in `running`, `confirming` and `closing`.
 """
 
 from typing import assert_never
 
 import attrs
 
-from actors.conversation import closing, running
+from actors.conversation import closing, confirming, running
 from actors.conversation.decision import Cancelling, Decision, Draft, Live, NotifyTitle, Wish
 from actors.conversation.errors import Refused
 from actors.conversation.state import State, status_of
@@ -35,8 +35,7 @@ def decide(state: State, live: Live, command: c.Command) -> Decision:  # noqa: C
         case c.Pause():
             return closing.pause(state, live)
         case c.Resume():
-            require(status_of(state), Trigger.START)
-            return running.wake(state, live, Wish.GO_ON)
+            return _go_on(state, live)
         case c.Close():
             require(status_of(state), Trigger.STOP)
             return closing.close(state, live)
@@ -60,6 +59,10 @@ def decide(state: State, live: Live, command: c.Command) -> Decision:  # noqa: C
             return closing.closed(state, live)
         case c.Record():
             return running.record(state, live, command)
+        case c.Forbid():
+            return confirming.forbid(state, live, command)
+        case c.AskUser():
+            return confirming.ask_user(state, live, command)
         case c.EndRun():
             return running.end_run(state, live, command)
         case _:
@@ -76,8 +79,18 @@ def _set_agent_state(state: State, live: Live, command: c.SetAgentState) -> Deci
         case e.AgentState.PAUSED:
             decision = closing.pause(shifted, live)
         case e.AgentState.RUNNING:
-            require(status_of(state), Trigger.START)
-            decision = running.wake(shifted, live, Wish.GO_ON)
+            decision = _go_on(shifted, live)
+        case e.AgentState.USER_CONFIRMED:
+            decision = confirming.confirm(shifted, live)
+        case e.AgentState.USER_REJECTED:
+            decision = confirming.reject(shifted, live)
         case _:
             raise Refused("illegal_agent_state", f"the agent cannot be told to be {command.agent_state} now")
     return attrs.evolve(decision, drafts=(asked, *decision.drafts))
+
+
+def _go_on(state: State, live: Live) -> Decision:
+    require(status_of(state), Trigger.START)
+    if state.pending is not None:
+        raise Refused("awaiting_confirmation", "an action awaits confirmation; confirm or reject it first")
+    return running.wake(state, live, Wish.GO_ON)

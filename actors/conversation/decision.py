@@ -17,6 +17,7 @@ __all__ = [
     "CancelRun",
     "Cancelling",
     "CloseRunTime",
+    "Confirmed",
     "Decision",
     "Draft",
     "Effect",
@@ -57,6 +58,7 @@ class Wish(IntEnum):
     NOTHING = 0
     ANSWERS = 1  # a run, if messages wait
     GO_ON = 2  # a run in any case
+    CONFIRMED = 3  # a run that does what the user has confirmed
 
 
 @attrs.frozen
@@ -84,11 +86,20 @@ class OpenRunTime:
 
 
 @attrs.frozen
+class Confirmed:
+    """An action that is written down and not begun."""
+
+    action_id: int
+    action: e.RunAction
+
+
+@attrs.frozen
 class StartRun:
-    """Start a run to answer these messages."""
+    """Start a run to answer these messages, after what the user has confirmed."""
 
     run: int
     messages: tuple[int, ...]
+    first: Confirmed | None = None
 
 
 @attrs.frozen

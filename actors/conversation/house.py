@@ -21,6 +21,7 @@ from actors.conversation.state import State, apply
 from actors.domain import events as e
 from actors.domain.commands import BusyPolicy, Shut, Why
 from actors.runtime import Alarms, Lane, Ref
+from actors.security.policy import Judge
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ __all__ = ["Dormant", "House", "Rules"]
 
 @attrs.frozen
 class Rules:
-    """How the operator wants conversations to behave.
+    """How the operator wants conversations to behave. `judge` rules on what agents want to do.
 
     `run_times_max` is MAX_CONCURRENT_CONVERSATIONS; `start_deadline_seconds` is how long a run-time may take to open.
     """
@@ -40,6 +41,7 @@ class Rules:
     run_times_max: int = 1000
     start_deadline_seconds: float = 60.0
     busy: BusyPolicy = BusyPolicy.ENQUEUE
+    judge: Judge = attrs.field(factory=Judge)
 
 
 @attrs.frozen

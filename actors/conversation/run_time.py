@@ -7,18 +7,32 @@ like everything else that comes of it. The actor tells it what to do without wai
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, assert_never
 
 import attrs
 import structlog
 import trio
 
+from actors.agent.errors import NotRuledOn
+from actors.agent.hands import SandboxHands
 from actors.agent.port import Agent, Outcome
+from actors.conversation.decision import StartRun
 from actors.conversation.errors import Refused, RunOver
-from actors.domain.commands import Command, EndRun, Record, RunTimeClosed, RunTimeFailed, RunTimeReady
-from actors.domain.events import Body, MessageAction, RunOutcome
+from actors.domain.commands import (
+    AskUser,
+    Command,
+    EndRun,
+    Forbid,
+    Record,
+    RunTimeClosed,
+    RunTimeFailed,
+    RunTimeReady,
+)
+from actors.domain.events import Body, MessageAction, RunAction, RunOutcome
 from actors.runtime import ActorError, Lane, Promise, Ref, RegistryClosed, guarded
 from actors.sandbox.errors import SandboxError
 from actors.sandbox.port import Sandbox
+from actors.security.policy import Judge, Ruling
 from storage.errors import StorageError
 
 __all__ = ["MakeSandbox", "ReadMessage", "RunTime"]
@@ -37,21 +51,50 @@ ReadMessage = Callable[[int], Awaitable[MessageAction]]
 
 @attrs.define
 class _Recorder:
-    """What the agent may do (see `actors.agent.port.Recorder`)."""
+    """What the agent may tell (see `actors.agent.port.Recorder`). `unread` are messages that it has not looked at."""
 
     run: int
     ref: Ref[Command]
     read_message: ReadMessage
+    judge: Judge
+    unread: list[int]
     left: dict[int, Body] = attrs.field(factory=dict)
 
     async def record(self, *bodies: Body, cause: int | None = None) -> tuple[int, ...]:
-        promise = Promise()
-        await self.ref.tell_waiting(Record(self.run, bodies, cause), reply=promise)
-        ids: tuple[int, ...] = await promise.wait()
+        if any(isinstance(body, RunAction) for body in bodies):
+            raise NotRuledOn
+        return await self._record(*bodies, cause=cause)
+
+    async def _record(self, *bodies: Body, cause: int | None) -> tuple[int, ...]:
+        ids: tuple[int, ...] = await self._tell(Record(self.run, bodies, cause))
         return ids
 
+    async def act(self, action: RunAction, cause: int | None = None) -> int | None:
+        verdict = self.judge.rule(action)
+        ruled = attrs.evolve(action, security_risk=int(verdict.risk))
+        match verdict.ruling:
+            case Ruling.ALLOW:
+                [action_id] = await self._record(ruled, cause=cause)
+                return action_id
+            case Ruling.DENY:
+                await self._tell(Forbid(self.run, ruled, verdict.reason, cause))
+                return None
+            case Ruling.CONFIRM:
+                await self._tell(AskUser(self.run, ruled, verdict.reason, cause, tuple(self.unread)))
+                await trio.sleep_forever()
+                raise AssertionError("a run that asks the user is cancelled")
+            case _:
+                assert_never(verdict.ruling)
+
+    async def _tell(self, command: Command) -> Any:
+        promise = Promise()
+        await self.ref.tell_waiting(command, reply=promise)
+        return await promise.wait()
+
     async def message(self, message_id: int) -> MessageAction:
-        return await self.read_message(message_id)
+        message = await self.read_message(message_id)
+        self.unread = [unread for unread in self.unread if unread != message_id]
+        return message
 
     def leave(self, cause: int, body: Body) -> None:
         self.left[cause] = body
@@ -66,6 +109,7 @@ class RunTime:
         ref: Ref[Command],
         agent: Agent,
         make_sandbox: MakeSandbox,
+        judge: Judge,
         workspace: Path,
         read_message: ReadMessage,
         nursery: trio.Nursery,
@@ -74,6 +118,7 @@ class RunTime:
         self._ref = ref
         self._agent = agent
         self._make_sandbox = make_sandbox
+        self._judge = judge
         self._workspace = workspace
         # Set anew by every incarnation that takes this run-time over.
         self.read_message = read_message
@@ -89,9 +134,9 @@ class RunTime:
         self._opening, self._opened = trio.CancelScope(), trio.Event()
         self._nursery.start_soon(self._open, self._opening, self._opened)
 
-    def start_run(self, run: int, messages: tuple[int, ...]) -> None:
+    def start_run(self, start: StartRun) -> None:
         self._run_scope = trio.CancelScope()
-        self._nursery.start_soon(self._run, run, messages, self._run_scope)
+        self._nursery.start_soon(self._run, start, self._run_scope)
 
     def cancel_run(self) -> None:
         if self._run_scope is not None:
@@ -126,22 +171,25 @@ class RunTime:
             return str(failure)
         return ""
 
-    async def _run(self, run: int, messages: tuple[int, ...], scope: trio.CancelScope) -> None:
-        assert self._sandbox is not None  # noqa: S101 - runs are started on an open run-time only
-        recorder = _Recorder(run, self._ref, self.read_message)
+    async def _run(self, start: StartRun, scope: trio.CancelScope) -> None:
+        run = start.run
+        recorder = _Recorder(run, self._ref, self.read_message, self._judge, list(start.messages))
         outcomes: list[Outcome] = []
         failure: Exception | None = None
         with scope:
-            work = partial(self._perform, messages, recorder, outcomes)
+            work = partial(self._perform, start, recorder, outcomes)
             failure = await guarded(work, "run_crashed", conversation_id=self._ref.key, run=run)
         outcome = outcomes[0] if outcomes else _without_outcome(failure)
         logger.info("run_ended", conversation_id=self._ref.key, run=run, outcome=outcome.kind.value)
         await self._report(EndRun(run, outcome.kind, outcome.reason, tuple(recorder.left.items())))
 
-    async def _perform(self, messages: tuple[int, ...], recorder: _Recorder, outcomes: list[Outcome]) -> None:
-        assert self._sandbox is not None  # noqa: S101 - as above
+    async def _perform(self, start: StartRun, recorder: _Recorder, outcomes: list[Outcome]) -> None:
+        assert self._sandbox is not None  # noqa: S101 - runs are started on an open run-time only
+        hands = SandboxHands(recorder, self._sandbox)
         try:
-            outcomes.append(await self._agent.run(messages, recorder, self._sandbox))
+            if start.first is not None:
+                await hands.do(start.first.action_id, start.first.action)
+            outcomes.append(await self._agent.run(start.messages, recorder, hands))
         except RunOver:
             return  # it was ended while it worked: no crash, and its own report will be refused as well
 

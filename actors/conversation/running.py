@@ -9,6 +9,7 @@ from actors.conversation.decision import (
     Cancelling,
     CancelRun,
     CloseRunTime,
+    Confirmed,
     Decision,
     Draft,
     Live,
@@ -20,17 +21,27 @@ from actors.conversation.decision import (
     change,
 )
 from actors.conversation.errors import Refused, RunOver, TooManyConversations
+from actors.conversation.pending import NOT_EXECUTED_STOPPED, STOPPED_TEXT, copy_of, dismiss, rest
 from actors.conversation.state import State, status_of
 from actors.conversation.table import Trigger, require
 from actors.domain import commands as c
 from actors.domain import events as e
 from actors.domain import notices
 
-__all__ = ["add_message", "end_run", "failed", "join", "ready", "record", "recover", "wake"]
+__all__ = [
+    "NOT_EXECUTED_ERROR",
+    "add_message",
+    "close_actions",
+    "end_run",
+    "failed",
+    "join",
+    "ready",
+    "record",
+    "recover",
+    "wake",
+]
 
 INTERRUPTED_TEXT = "Interrupted: the server went away while this was being done, and the outcome is unknown."
-STOPPED_TEXT = "Stopped before it was done."
-NOT_EXECUTED_STOPPED = "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_STOPPED"
 NOT_EXECUTED_ERROR = "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_ERROR"
 
 
@@ -41,12 +52,21 @@ def add_message(state: State, live: Live, command: c.AddMessage) -> Decision:
         return Decision((message,), live=live)
     if state.run is not None:
         return _add_to_busy(message, live, command.busy)
-    if live.phase is RunTimePhase.OPEN:
-        waiting = (*state.unanswered, state.next_id)
-        drafts, effect = _start_run(state, state.next_id + 1, waiting, cause=state.next_id)
-        return Decision((message, *drafts), (effect,), live)
-    woken = wake(state, live, Wish.ANSWERS)
-    return Decision((message, *woken.drafts), woken.effects, woken.live)
+    waiting = attrs.evolve(state, next_id=state.next_id + 1, unanswered=(*state.unanswered, state.next_id))
+    dismissed, after = _make_way(waiting, command.busy)
+    woken = wake(after, live, Wish.ANSWERS)
+    return Decision((message, *dismissed, *woken.drafts), woken.effects, woken.live)
+
+
+def _make_way(state: State, policy: c.BusyPolicy) -> tuple[tuple[Draft, ...], State]:
+    """What awaits the user's word is the agent's business as much as a run is."""
+    match policy:
+        case c.BusyPolicy.REJECT if state.pending is not None:
+            raise Refused("busy", "an action awaits your confirmation; confirm or reject it first")
+        case c.BusyPolicy.INTERRUPT:
+            return dismiss(state)
+        case _:
+            return (), state
 
 
 def _add_to_busy(message: Draft, live: Live, policy: c.BusyPolicy) -> Decision:
@@ -84,7 +104,7 @@ def wake(state: State, live: Live, wish: Wish) -> Decision:
             effects = (Notify(notices.starting()), OpenRunTime())
             return Decision(change(state, e.AgentState.LOADING), effects, opening)
         case RunTimePhase.OPEN if state.run is None and _begins_run(wish, state):
-            drafts, effect = _start_run(state, state.next_id, state.unanswered)
+            drafts, effect = _start_run(state)
             return Decision(drafts, (effect,), live)
         case RunTimePhase.OPEN:
             return Decision(live=live)
@@ -95,7 +115,9 @@ def wake(state: State, live: Live, wish: Wish) -> Decision:
 
 
 def _begins_run(wish: Wish, state: State) -> bool:
-    return wish is Wish.GO_ON or (wish is Wish.ANSWERS and bool(state.unanswered))
+    if state.pending is not None:
+        return wish is Wish.CONFIRMED
+    return wish is Wish.GO_ON or (wish is not Wish.NOTHING and bool(state.unanswered))
 
 
 def ready(state: State, live: Live) -> Decision:
@@ -104,11 +126,12 @@ def ready(state: State, live: Live) -> Decision:
     opened = attrs.evolve(live, phase=RunTimePhase.OPEN, wish=Wish.NOTHING)
     ready = Notify(notices.ready())
     if _begins_run(live.wish, state):
-        drafts, effect = _start_run(state, state.next_id, state.unanswered)
+        drafts, effect = _start_run(state)
         return Decision(drafts, (ready, effect), opened)
     # Who was stopped or paused meanwhile stays so.
     is_loading = state.agent_state is e.AgentState.LOADING
-    return Decision(change(state, e.AgentState.AWAITING_USER_INPUT) if is_loading else (), (ready,), opened)
+    at_rest = rest(state, e.AgentState.AWAITING_USER_INPUT)
+    return Decision(change(state, *at_rest) if is_loading else (), (ready,), opened)
 
 
 def failed(state: State, command: c.RunTimeFailed) -> Decision:
@@ -116,13 +139,21 @@ def failed(state: State, command: c.RunTimeFailed) -> Decision:
     return Decision(drafts, (Notify(notices.failed(command.reason)),), Live())
 
 
-def _start_run(
-    state: State, run: int, messages: tuple[int, ...], cause: int | None = None
-) -> tuple[tuple[Draft, ...], StartRun]:
-    if cause is None and messages:
-        cause = messages[-1]
-    started = Draft(e.RunStarted(messages), cause=cause)
-    return (started, *change(state, e.AgentState.RUNNING)), StartRun(run, messages)
+def _start_run(state: State) -> tuple[tuple[Draft, ...], StartRun]:
+    """A run takes all messages that wait, and before them what the user has confirmed."""
+    waiting = state.unanswered
+    if state.pending is None:
+        started = Draft(e.RunStarted(waiting), cause=waiting[-1] if waiting else None)
+        return (started, *change(state, e.AgentState.RUNNING)), StartRun(state.next_id, waiting)
+    copy = copy_of(state.pending, e.ConfirmationState.CONFIRMED)
+    assert isinstance(copy.body, e.RunAction)  # noqa: S101 - a copy of one; tells mypy
+    drafts = (
+        copy,
+        Draft(e.AgentStateChanged(e.AgentState.USER_CONFIRMED)),
+        Draft(e.RunStarted(waiting)),
+        Draft(e.AgentStateChanged(e.AgentState.RUNNING)),
+    )
+    return drafts, StartRun(state.next_id + 2, waiting, Confirmed(state.next_id, copy.body))
 
 
 def record(state: State, live: Live, command: c.Record) -> Decision:
@@ -151,14 +182,14 @@ def end_run(state: State, live: Live, command: c.EndRun) -> Decision:
         raise RunOver(command.run)
     error_id = NOT_EXECUTED_STOPPED if command.outcome is e.RunOutcome.STOPPED else NOT_EXECUTED_ERROR
     ended = (
-        *_close_actions(state.open_actions, e.ErrorObservation(STOPPED_TEXT, error_id), dict(command.last)),
+        *close_actions(state.open_actions, e.ErrorObservation(STOPPED_TEXT, error_id), dict(command.last)),
         Draft(e.RunEnded(command.run, command.outcome, command.reason)),
     )
     if live.phase is RunTimePhase.CLOSING:
         return Decision((*ended, *change(state, e.AgentState.STOPPED)), (CloseRunTime(),), live)
     rested = attrs.evolve(live, cancelling=Cancelling.NOT)
     if state.unanswered and _goes_on(command.outcome, live):
-        drafts, effect = _start_run(state, state.next_id + len(ended), state.unanswered)
+        drafts, effect = _start_run(attrs.evolve(state, next_id=state.next_id + len(ended)))
         return Decision((*ended, *drafts), (effect,), rested)
     after = _STATE_AFTER[command.outcome]
     if command.outcome is e.RunOutcome.STOPPED and live.cancelling is Cancelling.PAUSE:
@@ -173,7 +204,7 @@ def _goes_on(outcome: e.RunOutcome, live: Live) -> bool:
     return outcome in (e.RunOutcome.WAITING, e.RunOutcome.FINISHED)
 
 
-def _close_actions(open_actions: Iterable[int], otherwise: e.Body, last: dict[int, e.Body]) -> tuple[Draft, ...]:
+def close_actions(open_actions: Iterable[int], otherwise: e.Body, last: dict[int, e.Body]) -> tuple[Draft, ...]:
     """K30: exactly one terminal observation for each."""
     return tuple(Draft(last.get(action, otherwise), cause=action) for action in open_actions)
 
@@ -182,9 +213,10 @@ def recover(state: State, live: Live, command: c.Recover) -> Decision:
     drafts: list[Draft] = []
     if command.first_lost_id is not None:
         drafts.append(Draft(e.LogRepaired(command.first_lost_id, command.bytes_cut, command.quarantine)))
-    drafts += _close_actions(state.open_actions, e.ErrorObservation(INTERRUPTED_TEXT, NOT_EXECUTED_ERROR), {})
+    drafts += close_actions(state.open_actions, e.ErrorObservation(INTERRUPTED_TEXT, NOT_EXECUTED_ERROR), {})
     if state.run is not None:
         drafts.append(Draft(e.RunEnded(state.run, e.RunOutcome.INTERRUPTED, "the server went away")))
     if state.agent_state in (e.AgentState.RUNNING, e.AgentState.LOADING):
-        drafts += change(state, e.AgentState.STOPPED, "interrupted")
+        at_rest = (e.AgentState.STOPPED, "interrupted") if state.pending is None else rest(state, e.AgentState.STOPPED)
+        drafts += change(state, *at_rest)
     return Decision(tuple(drafts), live=live)

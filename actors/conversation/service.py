@@ -24,7 +24,7 @@ from actors.conversation.summary import Place, Summary, describe, summarise, v0_
 from actors.conversation.table import Status
 from actors.domain import commands as c
 from actors.domain.codec import encode
-from actors.domain.events import ChangeAgentStateAction, ConversationCreated, Event, MessageAction, Source
+from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated, Event, MessageAction, Source
 from actors.runtime import ActorError, Lane, Ref, Registry, Reply, Residency, open_registry
 from storage.errors import ConversationNotFound, StorageError
 from storage.event_log import EventLog, LogView
@@ -137,11 +137,13 @@ class Conversations:
         return before
 
     async def _is_to_be_stopped(self, conversation_id: str) -> bool:
-        """A cold conversation is woken only to be told that its error is over, or that it is archived."""
+        """A cold conversation is woken only to be told that its error is over, that nobody will decide what it asked
+        the user, or that it is archived."""
         if self._is_alive(conversation_id):
             return True
-        summary = await self._known_summary(conversation_id)
-        return summary.lifecycle["status"] in (Status.ERROR, Status.ARCHIVED)
+        lifecycle = (await self._known_summary(conversation_id)).lifecycle
+        is_pending = lifecycle["agent_state"] == AgentState.AWAITING_USER_CONFIRMATION
+        return is_pending or lifecycle["status"] in (Status.ERROR, Status.ARCHIVED)
 
     def _is_alive(self, conversation_id: str) -> bool:
         return conversation_id in self._house.hot or conversation_id in self._house.dormant
@@ -286,7 +288,12 @@ class Conversations:
         """Stop every run-time, so that no process outlives the server (K35)."""
         async with trio.open_nursery() as nursery:
             for conversation_id in tuple(self._house.hot):
-                nursery.start_soon(self.stop, conversation_id)
+                nursery.start_soon(self._drain, conversation_id)
+
+    async def _drain(self, conversation_id: str) -> None:
+        """As a stop, but what awaits the user's word goes on waiting."""
+        with trio.move_on_after(STOP_DEADLINE_SECONDS):
+            await self._registry.ref(conversation_id).ask(c.Shut(c.Why.DRAIN), lane=Lane.CONTROL)
 
     def statistics(self) -> dict[str, Any]:
         return {**self._house.store.statistics(), "hot": len(self._house.hot)}

@@ -12,12 +12,24 @@ import cattrs
 from actors.conversation.table import Status
 from actors.domain import events as e
 
-__all__ = ["EMPTY", "State", "Status", "apply", "dump_state", "load_state", "shown_title", "status_of"]
+__all__ = ["EMPTY", "Pending", "State", "Status", "apply", "dump_state", "load_state", "shown_title", "status_of"]
+
+
+@attrs.frozen
+class Pending:
+    """An action that awaits the user's word, and why it does."""
+
+    action_id: int
+    action: e.RunAction
+    reason: str
 
 
 @attrs.frozen
 class State:
-    """`unanswered` are user messages that no run has taken; `open_actions` wait for their observation (K30)."""
+    """`unanswered` are user messages that no run has taken; `open_actions` wait for their observation (K30).
+
+    While something is `pending` no run is live: the one that wanted it has ended, and the decision starts another.
+    """
 
     next_id: int = 0
     created_at: str = ""
@@ -32,6 +44,7 @@ class State:
     run: int | None = None
     unanswered: tuple[int, ...] = ()
     open_actions: tuple[int, ...] = ()
+    pending: Pending | None = None
     archived: bool = False
     stream_epoch: int = 1
     unknown_events: int = 0
@@ -82,13 +95,17 @@ def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:
             left = tuple(message for message in state.unanswered if message not in body.messages)
             return {"run": event.id, "unanswered": left}
         case e.RunEnded():
-            return {"run": None}
+            return {"run": None, "unanswered": (*body.unread, *state.unanswered)}
         case e.AgentStateChanged():
             return {"agent_state": body.agent_state, "reason": body.reason}
         case e.Archived() | e.Unarchived():
             return {"archived": isinstance(body, e.Archived)}
+        case e.RunAction(confirmation_state=e.ConfirmationState.AWAITING):
+            return {"pending": Pending(event.id, body, state.reason)}
         case e.RunAction() | e.ThinkAction():
-            return {"open_actions": (*state.open_actions, event.id)}
+            is_decided = state.pending is not None and state.pending.action_id == event.cause
+            pending = None if is_decided else state.pending
+            return {"open_actions": (*state.open_actions, event.id), "pending": pending}
         case e.LogRepaired():
             return {"stream_epoch": state.stream_epoch + 1}
         case e.UnknownBody():

@@ -28,6 +28,7 @@ _OBSERVATIONS: dict[type, str] = {
     e.RunObservation: "run",
     e.ThinkObservation: "think",
     e.ErrorObservation: "error",
+    e.UserRejectObservation: "user_rejected",
     e.AgentStateChanged: "agent_state_changed",
     e.ConversationCreated: "greenroom.created",
     e.TitleChanged: "greenroom.title_changed",
@@ -71,7 +72,7 @@ _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
 _converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _texts)
 for _primitive in (str, int, bool, dict):
     _converter.register_structure_hook(_primitive, _strict(_primitive))
-for _enum in (e.AgentState, e.RunOutcome):
+for _enum in (e.AgentState, e.RunOutcome, e.ConfirmationState):
     _converter.register_structure_hook(_enum, lambda value, cls: cls(value))
 for _class in _KINDS:
     _converter.register_structure_hook(
@@ -195,7 +196,7 @@ def _load(payload: bytes) -> dict[str, Any]:
 def _display(body: e.Body) -> str:
     """The text that V0 clients show or ignore, but insist on (contract §3.1)."""
     match body:
-        case e.MessageAction() | e.ErrorObservation() | e.ThinkObservation():
+        case e.MessageAction() | e.ErrorObservation() | e.ThinkObservation() | e.UserRejectObservation():
             return body.content
         case e.RunAction():
             return f"Runs: {body.command}"

@@ -5,15 +5,17 @@ from typing import TypeAlias
 
 import attrs
 
-from actors.domain.events import AgentState, Body, MessageAction, RunOutcome
+from actors.domain.events import AgentState, Body, MessageAction, RunAction, RunOutcome
 
 __all__ = [
     "AddMessage",
     "Archive",
+    "AskUser",
     "BusyPolicy",
     "Close",
     "Command",
     "EndRun",
+    "Forbid",
     "Join",
     "KeepAlive",
     "Pause",
@@ -87,11 +89,13 @@ class Why(StrEnum):
     TIMEOUT = "timeout"  # idle for `close_delay` (K22)
     ROOM = "room"  # another one needs the place
     DELETED = "deleted"
+    DRAIN = "drain"  # the server stops (K35)
 
 
 @attrs.frozen
 class Shut:
-    """Close the run-time and become cold, if this may be done now; `DELETED` may always."""
+    """Close the run-time and become cold, if this may be done now; `DELETED` and `DRAIN` may always. What awaits the
+    user's word goes on waiting."""
 
     why: Why
 
@@ -154,6 +158,28 @@ class Record:
 
 
 @attrs.frozen
+class Forbid:
+    """The run wants to do something that it may not do."""
+
+    run: int
+    action: RunAction
+    reason: str
+    cause: int | None = None
+
+
+@attrs.frozen
+class AskUser:
+    """The run wants to do something that the user is to decide; with that, the run is over. `unread` are the messages
+    that it has not looked at."""
+
+    run: int
+    action: RunAction
+    reason: str
+    cause: int | None = None
+    unread: tuple[int, ...] = ()
+
+
+@attrs.frozen
 class EndRun:
     """The run is over. `last` are observations for actions that it left open, as (action id, body)."""
 
@@ -181,5 +207,7 @@ Command: TypeAlias = (
     | RunTimeFailed
     | RunTimeClosed
     | Record
+    | Forbid
+    | AskUser
     | EndRun
 )

@@ -18,6 +18,7 @@ __all__ = [
     "Archived",
     "Body",
     "ChangeAgentStateAction",
+    "ConfirmationState",
     "ConversationCreated",
     "ErrorObservation",
     "Event",
@@ -36,6 +37,7 @@ __all__ = [
     "TitleChanged",
     "Unarchived",
     "UnknownBody",
+    "UserRejectObservation",
 ]
 
 
@@ -62,6 +64,15 @@ class AgentState(StrEnum):
     USER_CONFIRMED = "user_confirmed"
     USER_REJECTED = "user_rejected"
     RATE_LIMITED = "rate_limited"
+
+
+class ConfirmationState(StrEnum):
+    """Whether an action may be done. An action that awaits the user's word is not begun: what was decided is said by
+    a copy of it with an id of its own (contract §5), and that one gets the observation (K30)."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    AWAITING = "awaiting_confirmation"
 
 
 class RunOutcome(StrEnum):
@@ -100,7 +111,7 @@ class RunAction:
     is_static: bool = False
     cwd: str | None = None
     hidden: bool = False
-    confirmation_state: str = "confirmed"
+    confirmation_state: ConfirmationState = ConfirmationState.CONFIRMED
     security_risk: int = -1
 
 
@@ -171,6 +182,13 @@ class ErrorObservation:
 
 
 @attrs.frozen
+class UserRejectObservation:
+    """The user did not want the action to be done."""
+
+    content: str
+
+
+@attrs.frozen
 class AgentStateChanged:
     """The agent is in another state now; `reason` says why where that is not plain."""
 
@@ -227,11 +245,13 @@ class RunStarted:
 
 @attrs.frozen
 class RunEnded:
-    """The run with this id is over; nothing more will come of it (K29)."""
+    """The run with this id is over; nothing more will come of it (K29). `unread` are messages that it had taken and
+    not looked at: they wait again."""
 
     run: int
     outcome: RunOutcome
     reason: str = ""
+    unread: tuple[int, ...] = ()
     content: str = ""
 
 
@@ -253,7 +273,9 @@ class UnknownBody:
 
 
 Action: TypeAlias = MessageAction | RunAction | ThinkAction | FinishAction | ChangeAgentStateAction
-Observation: TypeAlias = RunObservation | ThinkObservation | ErrorObservation | AgentStateChanged
+Observation: TypeAlias = (
+    RunObservation | ThinkObservation | ErrorObservation | UserRejectObservation | AgentStateChanged
+)
 HouseFact: TypeAlias = ConversationCreated | TitleChanged | Archived | Unarchived | RunStarted | RunEnded | LogRepaired
 Body: TypeAlias = Action | Observation | HouseFact | UnknownBody
 

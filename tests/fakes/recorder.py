@@ -4,7 +4,7 @@ import attrs
 import trio
 
 from actors.agent.errors import RunOver
-from actors.domain.events import Body, MessageAction
+from actors.domain.events import Body, MessageAction, RunAction
 
 __all__ = ["ListRecorder", "Recorded"]
 
@@ -22,6 +22,7 @@ class ListRecorder:
 
     messages: list[MessageAction]
     over_after: int | None = None
+    forbidden: frozenset[str] = frozenset()
     recorded: list[Recorded] = attrs.field(factory=list)
     batches: list[int] = attrs.field(factory=list)
     left: dict[int, Body] = attrs.field(factory=dict)
@@ -47,6 +48,14 @@ class ListRecorder:
         self.recorded += new
         self.batches.append(len(new))
         return tuple(recorded.id for recorded in new)
+
+    async def act(self, action: RunAction, cause: int | None = None) -> int | None:
+        """Everything may be done, unless it is `forbidden`."""
+        if action.command in self.forbidden:
+            await trio.lowlevel.checkpoint()
+            return None
+        [action_id] = await self.record(action, cause=cause)
+        return action_id
 
     async def message(self, message_id: int) -> MessageAction:
         await trio.lowlevel.checkpoint()

@@ -43,6 +43,7 @@ def test_the_nearer_source_wins_and_an_empty_value_is_none(
         ({"SANDBOX_TIMEOUT": "7.5"}, "sandbox_timeout_seconds", 7.5),
         ({"GREENROOM_SANDBOX": "bubblewrap"}, "sandbox", "bubblewrap"),
         ({"GREENROOM_DURABILITY": "async"}, "durability", "async"),
+        ({"SECURITY_CONFIRMATION_MODE": "true"}, "confirmation_mode", True),
         ({"LOG_LEVEL": "INFO"}, "log_level", "info"),
         ({"LOG_JSON": "1"}, "log_json", True),
         ({"LOG_JSON": "False"}, "log_json", False),

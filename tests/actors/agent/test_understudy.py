@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from actors.agent.errors import CrashedOnPurpose, RunOver
-from actors.agent.port import Agent, Outcome, Recorder
+from actors.agent.hands import SandboxHands
+from actors.agent.port import Agent, Hands, Outcome, Recorder
 from actors.agent.understudy import BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Understudy
 from actors.domain.events import (
     PAIRED_ACTIONS,
@@ -30,7 +31,9 @@ WAITING = Outcome(RunOutcome.WAITING)
 
 async def perform(*contents: str, sandbox: ScriptedSandbox | None = None) -> tuple[Outcome, ListRecorder]:
     recorder = ListRecorder.of(*contents)
-    outcome = await Understudy().run(recorder.message_ids, recorder, sandbox or ScriptedSandbox())
+    outcome = await Understudy().run(
+        recorder.message_ids, recorder, SandboxHands(recorder, sandbox or ScriptedSandbox())
+    )
     return outcome, recorder
 
 
@@ -39,8 +42,8 @@ def test_the_parts_fit_their_ports() -> None:
     agent: Agent = Understudy()
     recorder: Recorder = ListRecorder.of()
     sandbox: Sandbox = ScriptedSandbox()
-    assert (agent.name, sandbox.working_dir) == ("understudy", "/workspace")
-    assert recorder is not None
+    hands: Hands = SandboxHands(recorder, sandbox)
+    assert (agent.name, hands.working_dir) == ("understudy", "/workspace")
 
 
 @pytest.mark.parametrize(("content", "answers"), [("/note x", False), ("hello", True), ("/sleep x", True), ("", True)])
@@ -76,14 +79,23 @@ async def test_k30_a_command_is_recorded_then_run_then_observed() -> None:
 async def test_nothing_is_run_that_is_not_recorded() -> None:
     recorder, sandbox = ListRecorder.of("$ rm -rf .", over_after=0), ScriptedSandbox()
     with pytest.raises(RunOver):
-        await Understudy().run((0,), recorder, sandbox)
+        await Understudy().run((0,), recorder, SandboxHands(recorder, sandbox))
     assert sandbox.ran == []
+
+
+async def test_what_is_forbidden_is_not_run_and_the_next_message_is_answered() -> None:
+    recorder, sandbox = ListRecorder.of("$ rm -rf /", "hello"), ScriptedSandbox()
+    recorder.forbidden = frozenset({"rm -rf /"})
+    outcome = await Understudy().run((0, 1), recorder, SandboxHands(recorder, sandbox))
+    assert outcome == WAITING
+    assert sandbox.ran == []
+    assert recorder.bodies == [MessageAction("hello", wait_for_response=True)]
 
 
 async def test_what_a_run_that_is_over_observed_is_left() -> None:
     recorder, sandbox = ListRecorder.of("$ ls", over_after=1), ScriptedSandbox({"ls": Reply("a\n")})
     with pytest.raises(RunOver):
-        await Understudy().run((0,), recorder, sandbox)
+        await Understudy().run((0,), recorder, SandboxHands(recorder, sandbox))
     assert recorder.ending_of(1) == RunObservation("a\n", "ls", RunMetadata(exit_code=0, working_dir="/workspace"))
 
 
@@ -125,7 +137,7 @@ async def test_k30_a_cancelled_run_leaves_an_ending_for_its_open_action(
     sandbox = ScriptedSandbox({"make": Reply("compiling\n", seconds=60)})
     recorder = ListRecorder.of(content)
     with trio.move_on_after(5) as scope:
-        await Understudy().run((0,), recorder, sandbox)
+        await Understudy().run((0,), recorder, SandboxHands(recorder, sandbox))
     assert scope.cancelled_caught
     assert len(recorder.recorded) == 1
     assert recorder.ending_of(1) == ending
@@ -140,7 +152,7 @@ async def test_k30_wherever_a_run_is_ended_no_action_is_without_an_ending(
     for over_after in range(len(whole.batches)):
         recorder = ListRecorder.of(content, over_after=over_after)
         with pytest.raises(RunOver):
-            await Understudy().run((0,), recorder, ScriptedSandbox())
+            await Understudy().run((0,), recorder, SandboxHands(recorder, ScriptedSandbox()))
         actions = [recorded.id for recorded in recorder.recorded if isinstance(recorded.body, PAIRED_ACTIONS)]
         assert all(recorder.ending_of(action) is not None for action in actions)
     assert autojump_clock.rate == 0
@@ -196,7 +208,7 @@ async def test_an_error_fails_the_run_with_its_text(content: str, reason: str) -
 async def test_a_crash_is_a_crash() -> None:
     recorder = ListRecorder.of("/crash")
     with pytest.raises(CrashedOnPurpose):
-        await Understudy().run((0,), recorder, ScriptedSandbox())
+        await Understudy().run((0,), recorder, SandboxHands(recorder, ScriptedSandbox()))
     assert recorder.recorded == []
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.agent.hands import SandboxHands
 from actors.agent.understudy import Understudy
 from actors.domain.events import RunObservation
 from actors.sandbox.choose import choose
@@ -19,7 +20,7 @@ async def test_k29_a_stopped_run_leaves_its_output_and_no_process(tmp_path: Path
     recorder = ListRecorder.of(f"$ echo $((40+2)); sleep {mark}")
     sandbox = (await choose()).make(tmp_path)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Understudy().run, (0,), recorder, sandbox)
+        nursery.start_soon(Understudy().run, (0,), recorder, SandboxHands(recorder, sandbox))
         await wait_until_seen("sleep", mark)
         nursery.cancel_scope.cancel()
     assert who_runs(mark) == {}
