@@ -1,6 +1,6 @@
 """The service in front of all conversations: what transport talks to. It finds, creates, asks and lists."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -257,6 +257,11 @@ class Conversations:
                 start += len(piece)
         return found, False
 
+    async def history(self, conversation_id: str) -> AsyncGenerator[list[bytes]]:
+        """Every event there is now, in pieces that are read as they are asked for. Brings nothing to life."""
+        log = await self._readable(conversation_id)
+        return _pieces(log, log.next_id)
+
     async def _readable(self, conversation_id: str) -> EventLog | LogView:
         actor = self._house.hot.get(conversation_id)
         if actor is not None and actor.log is not None:
@@ -300,6 +305,14 @@ class Conversations:
 
     def __repr__(self) -> str:
         return f"<Conversations {len(self._house.hot)} hot of {len(self._house.store.catalogue)}>"
+
+
+async def _pieces(log: EventLog | LogView, end: int) -> AsyncGenerator[list[bytes]]:
+    start = 0
+    while start < end:
+        piece = await log.read(start, end)
+        yield piece
+        start += len(piece)
 
 
 async def _piece(log: EventLog | LogView, start: int, stop: int, count: int, *, reverse: bool) -> list[bytes]:
