@@ -78,7 +78,10 @@ async def _main(config: Config, disk: Disk) -> None:
         )
         stopping = trio.Event()
         rest = make_app(
-            conversations, policy, lambda: {"ready": not stopping.is_set(), "durability": config.durability}
+            conversations,
+            policy,
+            lambda: {"ready": not stopping.is_set(), "durability": config.durability},
+            serves_page=config.serve_frontend,
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(endpoint.run)

@@ -37,6 +37,7 @@ class Config:
     confirmation_mode: bool = False
     permitted_cors_origins: tuple[str, ...] = ()
     permitted_hosts: tuple[str, ...] = ()
+    serve_frontend: bool = True
     log_level: str = "info"
     log_json: bool = False
 
@@ -128,6 +129,7 @@ _SETTINGS = (
     _Setting("confirmation_mode", _flag, ("SECURITY_CONFIRMATION_MODE",), ("security", "confirmation_mode")),
     _Setting("permitted_cors_origins", _list, ("PERMITTED_CORS_ORIGINS",)),
     _Setting("permitted_hosts", _list, ("GREENROOM_PERMITTED_HOSTS",), ("core", "permitted_hosts")),
+    _Setting("serve_frontend", _flag, ("SERVE_FRONTEND",)),
     _Setting("log_level", _choice("debug", "info", "warning", "error"), ("LOG_LEVEL",)),
     _Setting("log_json", _flag, ("LOG_JSON",)),
 )

@@ -45,6 +45,7 @@ def test_the_nearer_source_wins_and_an_empty_value_is_none(
         ({"GREENROOM_DURABILITY": "async"}, "durability", "async"),
         ({"SECURITY_CONFIRMATION_MODE": "true"}, "confirmation_mode", True),
         ({"LOG_LEVEL": "INFO"}, "log_level", "info"),
+        ({"SERVE_FRONTEND": "false"}, "serve_frontend", False),
         ({"LOG_JSON": "1"}, "log_json", True),
         ({"LOG_JSON": "False"}, "log_json", False),
         (

@@ -21,6 +21,8 @@ from transport.guard import log_failure
 from transport.http import conversations as conversation_routes
 from transport.http import events as event_routes
 from transport.http import lifecycle as lifecycle_routes
+from transport.http import static as page_routes
+from transport.http import trajectory as trajectory_routes
 from transport.http.bodies import Invalid, answer, conversation_id_problem
 from transport.origins import OriginPolicy
 from transport.refusals import refusal
@@ -38,15 +40,22 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 
 
 def make_app(
-    conversations: Conversations, policy: OriginPolicy, readiness: Callable[[], Mapping[str, Any]]
+    conversations: Conversations,
+    policy: OriginPolicy,
+    readiness: Callable[[], Mapping[str, Any]],
+    *,
+    serves_page: bool = True,
 ) -> QuartTrio:
     """The ASGI application. `readiness` tells what `/readyz` shows; its `ready` decides the status."""
-    app = QuartTrio("greenroom")
+    app = QuartTrio("greenroom", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.url_map.merge_slashes = False  # `/api//conversations` is another path, not a redirect
     app.register_blueprint(conversation_routes.blueprint(conversations))
     app.register_blueprint(lifecycle_routes.blueprint(conversations))
     app.register_blueprint(event_routes.blueprint(conversations))
+    app.register_blueprint(trajectory_routes.blueprint(conversations))
+    if serves_page:
+        app.register_blueprint(page_routes.blueprint())
     _add_health(app, readiness)
     _add_checks(app, policy)
     _add_errors(app)
@@ -87,7 +96,8 @@ def _add_checks(app: QuartTrio, policy: OriginPolicy) -> None:
 
     @app.after_request
     async def finish(response: Response) -> Response:
-        response.headers.update(NO_CACHE)
+        if "cache-control" not in response.headers:
+            response.headers.update(NO_CACHE)
         asked = request.headers.get("Access-Control-Request-Headers", "")
         response.headers.update(policy.cors_headers(request.headers.get("Origin"), asked))
         return response

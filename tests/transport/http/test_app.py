@@ -28,8 +28,9 @@ class Failing(Conversations):
         raise self.failure
 
 
-def _failing(failure: Exception) -> Client:
-    return make_app(Failing(failure), POLICY, lambda: {"ready": False, "durability": "sync"}).test_client()
+def _failing(failure: Exception, *, serves_page: bool = True) -> Client:
+    readiness = {"ready": False, "durability": "sync"}
+    return make_app(Failing(failure), POLICY, lambda: readiness, serves_page=serves_page).test_client()
 
 
 async def test_health(client: Client) -> None:
