@@ -102,6 +102,7 @@ class ConversationActor:
         self._house.hot[key] = self
         repair = self.log.repair
         recover = c.Recover() if repair is None else c.Recover(**attrs.asdict(repair))
+        self.cursors = {cursor for cursor in self.cursors if not cursor.left}  # while nobody was there to be told
         for cursor in self.cursors:
             cursor.switch(self.log)
         self._recovering = True
@@ -211,8 +212,8 @@ class ConversationActor:
 
     def _command(self, message: Message) -> c.Command | None:
         match message:
-            case Subscribe():
-                return c.Join()
+            case Subscribe(cursor):
+                return None if cursor.left else c.Join()
             case KeepAlive():
                 return c.KeepAlive()
             case LookAtClock():
@@ -293,6 +294,8 @@ class ConversationActor:
 
     def _take(self, cursor: Cursor) -> None:
         """A client that joins is told how the run-time is, once it has the history (semantics, seams)."""
+        if cursor.left:
+            return
         self.cursors.add(cursor)
         notice = _NOTICES.get(self.live.phase)
         if notice is not None:

@@ -52,6 +52,8 @@ class Cursor:
         self.sink = sink
         self.position = position
         self.ended = False
+        self.left = False
+        """Its client is gone: whoever takes it over later, from a mailbox, lets it lie."""
         self._live = False
         self._gone = False
         self._log: EventLog | None = None

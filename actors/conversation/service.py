@@ -208,10 +208,19 @@ class Conversations:
                 again = True
                 await cursor.pump(log)
         finally:
-            actor = self._house.hot.get(conversation_id)
-            if actor is not None and cursor in actor.cursors:
+            cursor.left = True
+            self._leave(ref, cursor)
+
+    def _leave(self, ref: Ref[Message], cursor: Cursor) -> None:
+        actor = self._house.hot.get(ref.key)
+        if actor is not None and cursor in actor.cursors:
+            try:
                 ref.tell(Unsubscribe(cursor), lane=Lane.CONTROL)
-            self._house.leave_dormant(conversation_id, cursor)
+            except ActorError:
+                # Hundreds leave at once: the next look at the clock finds that they are gone.
+                actor.cursors.discard(cursor)
+                self._house.alarms.set(ref.key, trio.current_time() + ALARM_RETRY_SECONDS)
+        self._house.leave_dormant(ref.key, cursor)
 
     # --- looking -------------------------------------------------------------------------------------------------
 

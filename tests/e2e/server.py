@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.servers import Server
+
 __all__ = ["ServerProcess"]
 
 START_SECONDS = 15.0
@@ -60,6 +62,13 @@ class ServerProcess:
         assert process.stdout is not None
         process.stdout.close()
         return status
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the server so far."""
+        assert self._process is not None
+        used = Server("it", self.url, self._process.pid).cpu_seconds()
+        assert used is not None
+        return used
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON answer; raises `urllib.error.HTTPError` for a status of 400 and above."""

@@ -68,6 +68,9 @@ class Connection:
         self.joined = False
         self._engine = engine
         self._client: _Client | None = None
+        # Its tasks live while it is in its namespace, which may be shorter than the Engine.IO connection.
+        self._scopes: set[trio.CancelScope] = set()
+        self._left = False
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -106,8 +109,24 @@ class Connection:
             self._engine.close(Reason.FORCED_SERVER_CLOSE)
 
     def start_soon(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """A task that dies with the connection."""
-        self._engine.start_soon(work, *args)
+        """A task that ends when the client leaves the namespace, however it leaves."""
+        self._engine.start_soon(self._scoped, work, *args)
+
+    async def _scoped(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        with trio.CancelScope() as scope:
+            if self._left:
+                return
+            self._scopes.add(scope)
+            try:
+                await work(*args)
+            finally:
+                self._scopes.discard(scope)
+
+    def end_tasks(self) -> None:
+        """Nobody is here any more for whom they could do anything."""
+        self._left = True
+        for scope in self._scopes:
+            scope.cancel()
 
     def belong(self, client: "_Client") -> None:
         self._client = client
@@ -166,7 +185,7 @@ class _Client:
                 connection = Connection(self._engine, namespace)
                 connection.belong(self)
                 self._connections[namespace] = connection
-                self._engine.start_soon(self._join, connection, auth)
+                connection.start_soon(self._join, connection, auth)
             case session.Stranger(namespace):
                 self._engine.send(codec.connect_error(self._options.unknown_namespace_body, namespace=namespace))
             case session.Leave(namespace):
@@ -189,7 +208,8 @@ class _Client:
         with connection_guard("connect_handler_crashed", connection=connection.sid) as outcome:
             answer = await handler.connect(connection, auth)
         if self._connections.get(namespace) is not connection:
-            return  # it has left meanwhile
+            handler.disconnected(connection, Reason.CLIENT_DISCONNECT.value)  # it has left meanwhile
+            return
         if isinstance(answer, Refuse):
             self._refuse(connection, answer, outcome.error_id)
             return
@@ -215,6 +235,7 @@ class _Client:
             self._session.left(connection.namespace)
         was_joined, connection.joined = connection.joined, False
         self._connections.pop(connection.namespace, None)
+        connection.end_tasks()
         if was_joined:
             self._handlers[connection.namespace].disconnected(connection, reason.value)
 

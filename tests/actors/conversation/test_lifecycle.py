@@ -4,6 +4,7 @@ import pytest
 import trio
 import trio.lowlevel
 
+from actors.conversation.cursor import Cursor
 from actors.conversation.errors import Refused, TooManyConversations
 from actors.conversation.house import Rules
 from actors.conversation.idle import IdleLimits
@@ -443,3 +444,24 @@ async def test_a_hibernated_and_an_archived_conversation_can_be_deleted(autojump
 
 def test_the_sink_tells_what_it_was_told() -> None:
     assert ListSink([{"status_update": True, "id": "x"}, "41"]).told == ["x", "41"]
+
+
+async def test_a_client_that_leaves_before_it_was_taken_is_no_client(autojump_clock: Clock) -> None:
+    async with open_house(QUICK) as house:
+        it = await house.create()
+        await house.conversations.stop(it)
+        scope = trio.CancelScope()
+        async with trio.open_nursery() as nursery:
+
+            async def follow() -> None:
+                with scope:
+                    await house.conversations.follow(it, Cursor(ListSink(), -1))
+
+            nursery.start_soon(follow)
+            for _ in range(2):
+                await trio.lowlevel.checkpoint()
+            scope.cancel()
+        await house.settle()
+        summary = await house.conversations.summary(it)
+        assert summary is not None
+        assert (summary.num_connections, summary.status) == (0, "STOPPED")
