@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +96,19 @@ class ServerProcess:
 
     def wait_for(self, conversation_id: str, observation: str, seconds: float = 10.0) -> dict[str, Any]:
         """The first event with this observation, waited for."""
+        return self.wait_until(conversation_id, lambda event: event.get("observation") == observation, seconds)
+
+    def wait_until(
+        self, conversation_id: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 10.0
+    ) -> dict[str, Any]:
+        """The first event that is wanted, waited for."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for event in self.events(conversation_id):
-                if event.get("observation") == observation:
+                if wanted(event):
                     return event
             time.sleep(0.05)
-        raise AssertionError(f"no {observation} within {seconds} s")
+        raise AssertionError(f"it did not come within {seconds} s: {self.events(conversation_id)}")
 
 
 def _free_port() -> int:

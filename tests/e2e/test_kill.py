@@ -1,8 +1,12 @@
 """The plug pulled: kill -9 under load, and processes that must not outlive a stop or the server."""
 
 import json
+import os
 import queue
 import random
+import signal
+import socket
+import struct
 import threading
 import time
 import zlib
@@ -17,8 +21,8 @@ from tests.e2e.server import ServerProcess
 
 pytestmark = pytest.mark.wallclock
 
-ROUNDS = 3
-"""Enough to fail when something is badly wrong; a campaign is a matter of a larger number."""
+ROUNDS = 2
+"""With a client that is not ours; for campaigns there is `make crash`."""
 
 
 def check_log(path: Path) -> list[dict[str, Any]]:
@@ -90,15 +94,16 @@ def test_k13_what_was_acknowledged_survives_kill_9_once_and_equal(server: Server
             assert shown == stored[start : start + len(shown)]
 
 
-def processes_with(mark: str) -> list[str]:
-    found = []
+def processes_with(mark: str) -> dict[int, str]:
+    """Command lines by process id."""
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes()
         except OSError:
             continue
         if mark.encode() in command:
-            found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+            found[int(folder.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found
 
 
@@ -155,6 +160,41 @@ def test_a_crash_in_one_run_is_told_and_siblings_do_not_notice(server: ServerPro
     server.request("POST", f"/api/conversations/{broken}/message", {"message": "hello again"})
     server.request("POST", f"/api/conversations/{sibling}/message", {"message": "$ echo fine"})
     assert server.wait_for(sibling, "run")["content"] == "fine\n"
+
+
+@pytest.mark.parametrize("which", [min, max])
+def test_a_sandbox_that_is_killed_is_told_and_siblings_do_not_notice(server: ServerProcess, which: Any) -> None:
+    mark = "60.0789"
+    sibling = server.create("$ sleep 0.5; echo fine")
+    broken = start_sleep(server, mark)
+    os.kill(which(processes_with(mark)), signal.SIGKILL)  # the sandbox itself, or the command in it
+    action = server.wait_until(broken, lambda event: event.get("action") == "run")
+    told = server.wait_until(broken, lambda event: event.get("cause") == action["id"])
+    assert told["observation"] == "error" or told["extras"]["metadata"]["exit_code"] != 0
+    wait_until_gone(mark, 1.0)
+    assert server.wait_for(sibling, "run")["content"] == "fine\n"
+    server.request("POST", f"/api/conversations/{broken}/message", {"message": "$ echo alive"})
+    server.wait_until(broken, lambda event: event.get("content") == "alive\n")
+
+
+def test_a_connection_that_is_reset_is_gone_and_its_siblings_do_not_notice(server: ServerProcess) -> None:
+    conversation_id = server.create()
+    sibling = socketio.SimpleClient()
+    sibling.connect(f"{server.url}?conversation_id={conversation_id}", transports=["websocket"])
+    doomed = socketio.Client(reconnection=False)
+    doomed.connect(f"{server.url}?conversation_id={conversation_id}", transports=["websocket"])
+    raw = doomed.eio.ws.sock
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset instead of a goodbye
+    raw.close()
+    server.request("POST", f"/api/conversations/{conversation_id}/message", {"message": "/note after"})
+    while "/note after" not in json.dumps(sibling.receive(timeout=10)):
+        pass
+    deadline = time.monotonic() + 5
+    while server.request("GET", f"/api/conversations/{conversation_id}")["num_connections"] != 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    sibling.disconnect()
+    doomed.shutdown()
 
 
 def test_k35_sigterm_ends_with_status_0(server: ServerProcess) -> None:
