@@ -117,7 +117,8 @@ def wait_until_gone(mark: str, seconds: float) -> None:
 def start_sleep(server: ServerProcess, mark: str) -> str:
     conversation_id = server.create(f"$ sleep {mark}")
     deadline = time.monotonic() + 10
-    while not processes_with(mark):
+    # Until the command itself runs: what sets its sandbox up has the mark on its command line as well.
+    while not any(command.startswith("sleep") for command in processes_with(mark).values()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return conversation_id
