@@ -29,6 +29,7 @@ from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.options import Options
 from transport.gateway import Gateway
 from transport.http.app import make_app
+from transport.http.workspaces import Places
 from transport.listener import serve
 from transport.origins import OriginPolicy, is_loopback
 from transport.socketio.server import Server
@@ -81,6 +82,7 @@ async def _main(config: Config, disk: Disk) -> None:
             conversations,
             policy,
             lambda: {"ready": not stopping.is_set(), "durability": config.durability},
+            places=Places(config.vscode_url, config.web_hosts),
             serves_page=config.serve_frontend,
         )
         async with trio.open_nursery() as nursery:

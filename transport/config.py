@@ -7,6 +7,7 @@ What must not: a setting that nothing obeys, since whoever sets it would believe
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -38,6 +39,8 @@ class Config:
     permitted_cors_origins: tuple[str, ...] = ()
     permitted_hosts: tuple[str, ...] = ()
     serve_frontend: bool = True
+    vscode_url: str = ""
+    web_hosts: tuple[str, ...] = ()
     log_level: str = "info"
     log_json: bool = False
 
@@ -97,6 +100,22 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
 
 
+def _address(text: str) -> str:
+    """A page of a conversation's; `{conversation_id}` is the only thing that may be left open in it."""
+    try:
+        parts = urlsplit(text.replace("{conversation_id}", "id"))
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or set(text.replace("{conversation_id}", "")) & set("{} "):
+        raise ValueError("must be an http address, in which {conversation_id} may stand")
+    return text
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
+
+
 @attrs.frozen
 class _Setting:
     field: str
@@ -129,6 +148,8 @@ _SETTINGS = (
     _Setting("confirmation_mode", _flag, ("SECURITY_CONFIRMATION_MODE",), ("security", "confirmation_mode")),
     _Setting("permitted_cors_origins", _list, ("PERMITTED_CORS_ORIGINS",)),
     _Setting("permitted_hosts", _list, ("GREENROOM_PERMITTED_HOSTS",), ("core", "permitted_hosts")),
+    _Setting("vscode_url", _address, ("GREENROOM_VSCODE_URL",), ("sandbox", "vscode_url")),
+    _Setting("web_hosts", _addresses, ("GREENROOM_WEB_HOSTS",), ("sandbox", "web_hosts")),
     _Setting("serve_frontend", _flag, ("SERVE_FRONTEND",)),
     _Setting("log_level", _choice("debug", "info", "warning", "error"), ("LOG_LEVEL",)),
     _Setting("log_json", _flag, ("LOG_JSON",)),

@@ -11,12 +11,14 @@ from uuid import uuid4
 import structlog
 import trio
 
+from actors.agent.microagents import Microagent
 from actors.agent.port import Agent
 from actors.conversation.actor import ConversationActor, replay
 from actors.conversation.cursor import Cursor
 from actors.conversation.errors import TooManyConversations
 from actors.conversation.house import House, Rules
 from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscribe, Unsubscribe
+from actors.conversation.microagents import load_microagents
 from actors.conversation.run_time import MakeSandbox
 from actors.conversation.slots import Slots
 from actors.conversation.state import State
@@ -265,6 +267,15 @@ class Conversations:
             else:
                 start += len(piece)
         return found, False
+
+    def require(self, conversation_id: str) -> None:
+        """That there is such a conversation; brings nothing to life."""
+        self.ref(conversation_id)
+
+    async def microagents(self, conversation_id: str) -> tuple[Microagent, ...]:
+        """What its workspace instructs agents with. Brings nothing to life."""
+        self.require(conversation_id)
+        return await load_microagents(self._house.workspace(conversation_id))
 
     async def history(self, conversation_id: str) -> AsyncGenerator[list[bytes]]:
         """Every event there is now, in pieces that are read as they are asked for. Brings nothing to life."""

@@ -45,6 +45,8 @@ def test_the_nearer_source_wins_and_an_empty_value_is_none(
         ({"GREENROOM_DURABILITY": "async"}, "durability", "async"),
         ({"SECURITY_CONFIRMATION_MODE": "true"}, "confirmation_mode", True),
         ({"LOG_LEVEL": "INFO"}, "log_level", "info"),
+        ({"GREENROOM_VSCODE_URL": "http://a:1/{conversation_id}"}, "vscode_url", "http://a:1/{conversation_id}"),
+        ({"GREENROOM_WEB_HOSTS": "http://a, https://b:2,"}, "web_hosts", ("http://a", "https://b:2")),
         ({"SERVE_FRONTEND": "false"}, "serve_frontend", False),
         ({"LOG_JSON": "1"}, "log_json", True),
         ({"LOG_JSON": "False"}, "log_json", False),
@@ -79,6 +81,19 @@ def test_the_file_by_v0s_sections() -> None:
         ({}, {}, {"core": {"port": {"http": 1}}}, "file green.toml [core] port: must be a single value"),
         ({}, {}, {"core": {"permitted_hosts": [1]}}, "file green.toml [core] permitted_hosts: must be"),
         ({}, {}, {"core": 1}, "file green.toml: [core] must be a table"),
+        (
+            {},
+            {"GREENROOM_VSCODE_URL": "file:///etc"},
+            {},
+            "environment GREENROOM_VSCODE_URL: 'file:///etc' must be an http",
+        ),
+        (
+            {},
+            {"GREENROOM_VSCODE_URL": "http://[a"},
+            {},
+            "environment GREENROOM_VSCODE_URL: 'http://[a' must be an http",
+        ),
+        ({}, {}, {"sandbox": {"web_hosts": ["http://{x}"]}}, "file green.toml [sandbox] web_hosts: 'http://{x}' must"),
         ({}, {"LOG_JSON": "perhaps"}, {}, "environment LOG_JSON: 'perhaps' must be true or false"),
     ],
 )

@@ -23,6 +23,7 @@ from transport.http import events as event_routes
 from transport.http import lifecycle as lifecycle_routes
 from transport.http import static as page_routes
 from transport.http import trajectory as trajectory_routes
+from transport.http import workspaces as workspace_routes
 from transport.http.bodies import Invalid, answer, conversation_id_problem
 from transport.origins import OriginPolicy
 from transport.refusals import refusal
@@ -44,6 +45,7 @@ def make_app(
     policy: OriginPolicy,
     readiness: Callable[[], Mapping[str, Any]],
     *,
+    places: workspace_routes.Places | None = None,
     serves_page: bool = True,
 ) -> QuartTrio:
     """The ASGI application. `readiness` tells what `/readyz` shows; its `ready` decides the status."""
@@ -54,6 +56,7 @@ def make_app(
     app.register_blueprint(lifecycle_routes.blueprint(conversations))
     app.register_blueprint(event_routes.blueprint(conversations))
     app.register_blueprint(trajectory_routes.blueprint(conversations))
+    app.register_blueprint(workspace_routes.blueprint(conversations, places or workspace_routes.Places()))
     if serves_page:
         app.register_blueprint(page_routes.blueprint())
     _add_health(app, readiness)
