@@ -8,16 +8,24 @@ import logging
 import sys
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 __all__ = ["configure"]
 
 
 def configure(level: str, *, as_json: bool) -> None:
     """Set structlog and the root of `logging` up for the process; `level` is debug, info, warning or error."""
+    # Tracebacks without the values of variables, keys among them, which both renderers would show unasked.
     renderer = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
-    exceptions = [structlog.processors.dict_tracebacks] if as_json else []
+    exceptions = (
+        [structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))] if as_json else []
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -32,6 +40,8 @@ def configure(level: str, *, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers = [_ToStructlog()]
     root.setLevel(getattr(logging, level.upper()))
+    # It would log every header of an upgrade, keys among them, and every frame.
+    logging.getLogger("websockets").setLevel(max(logging.INFO, root.level))
 
 
 class _ToStructlog(logging.Handler):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from websockets.server import ServerProtocol
 
 from transport.logs import configure
 
@@ -59,3 +60,29 @@ def test_for_people_it_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     configure("debug", as_json=False)
     structlog.get_logger().info("opened", conversation_id="c1")
     assert "opened" in capsys.readouterr().err
+
+
+def _fail(key: str) -> None:
+    raise ValueError(len(key))
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_traceback_tells_no_values_of_variables(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> None:
+    configure("debug", as_json=as_json)
+    try:
+        _fail(f"s3{'cr3t'}")
+    except ValueError as failure:
+        structlog.get_logger().error("failed", exc_info=failure)
+    told = capsys.readouterr().err
+    assert "ValueError" in told
+    assert "s3cr3t" not in told
+
+
+def test_upgrades_are_not_logged_with_their_headers_at_any_level(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("debug", as_json=True)
+    upgrade = b"GET /?session_api_key=s3cr3t HTTP/1.1\r\nHost: a\r\nX-Session-API-Key: s3cr3t\r\n\r\n"
+    ServerProtocol().receive_data(upgrade)
+    logging.getLogger("a.library").debug("logged")
+    told = capsys.readouterr().err
+    assert "logged" in told
+    assert "s3cr3t" not in told
