@@ -3,8 +3,7 @@
 import os
 import resource
 import signal
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, cast
+from typing import cast
 
 import structlog
 import trio
@@ -24,14 +23,19 @@ from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
 from storage.store import open_store
 from transport import logs
+from transport.admission import Admission
+from transport.auth import SessionKey
 from transport.config import Config
-from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
+from transport.engineio.endpoint import Endpoint
 from transport.engineio.options import Options
+from transport.front import ASGIApp, Front
 from transport.gateway import Gateway
 from transport.http.app import make_app
 from transport.http.workspaces import Places
 from transport.listener import serve
 from transport.origins import OriginPolicy, is_loopback
+from transport.proxies import TrustedProxies
+from transport.ratelimit import RateLimiter
 from transport.socketio.server import Server
 
 __all__ = ["run"]
@@ -40,10 +44,6 @@ logger = structlog.get_logger(__name__)
 
 V0_PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 """V0 announces this (contract §2.1)."""
-
-SOCKET_IO_PATH = "/socket.io/"
-
-ASGIApp = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
 def run(config: Config, disk: Disk | None = None) -> None:
@@ -69,7 +69,8 @@ async def _main(config: Config, disk: Disk) -> None:
         open_store(disk, describe, Durability(config.durability)) as store,
         open_conversations(store, Understudy(), maker.open, _rules(config)) as conversations,
     ):
-        gateway = Gateway(conversations)
+        admission = _admission(config)
+        gateway = Gateway(conversations, admission)
         options = Options(max_payload_bytes=V0_PAYLOAD_BYTES_MAX, unknown_namespace_body="Unable to connect")
         endpoint = Server({"/": gateway}, options).endpoint
         policy = OriginPolicy(
@@ -81,6 +82,7 @@ async def _main(config: Config, disk: Disk) -> None:
         rest = make_app(
             conversations,
             policy,
+            admission,
             lambda: {"ready": not stopping.is_set(), "durability": config.durability},
             places=Places(config.vscode_url, config.web_hosts),
             serves_page=config.serve_frontend,
@@ -89,9 +91,8 @@ async def _main(config: Config, disk: Disk) -> None:
             await nursery.start(endpoint.run)
             nursery.start_soon(_watch_signals, stopping, endpoint)
             _tell_ready(config, listeners, maker.warning)
-            await serve(
-                listeners, _root(cast("ASGIApp", rest), endpoint, policy), _upgrader(endpoint, policy), stopping
-            )
+            front = Front(cast("ASGIApp", rest), endpoint, policy, admission)
+            await serve(listeners, front.app, front.upgrade, stopping)
             nursery.cancel_scope.cancel()
     logger.info("stopped")
 
@@ -106,43 +107,13 @@ def _rules(config: Config) -> Rules:
     )
 
 
-def _root(rest: ASGIApp, endpoint: Endpoint, policy: OriginPolicy) -> ASGIApp:
-    async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH) and scope["method"] != "OPTIONS":
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            if policy.objection(headers.get("host", ""), headers.get("origin")) is None:
-                await endpoint.polling(scope, receive, _with_headers(send, policy.cors_headers(headers.get("origin"))))
-                return
-        # Refusals and preflights are the REST application's, whatever the path.
-        await rest(scope, receive, send)
-
-    return app
-
-
-def _with_headers(send: Any, headers: Mapping[str, str]) -> Any:
-    if not headers:
-        return send
-    more = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-
-    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *more]
-        await send(message)
-
-    return send_with_headers
-
-
-def _upgrader(endpoint: Endpoint, policy: OriginPolicy) -> Callable[[trio.SocketStream, Upgrade], Awaitable[None]]:
-    async def upgrade(stream: trio.SocketStream, asked: Upgrade) -> None:
-        headers = dict(asked.headers)
-        if not asked.target.startswith(SOCKET_IO_PATH):
-            await refuse_upgrade(stream, "404 Not Found")
-        elif policy.objection(headers.get("host", ""), headers.get("origin")) is not None:
-            await refuse_upgrade(stream, "403 Forbidden")
-        else:
-            await endpoint.websocket(stream, asked)
-
-    return upgrade
+def _admission(config: Config) -> Admission:
+    key = config.session_api_key
+    return Admission(
+        SessionKey(key.encode()) if key is not None else None,
+        RateLimiter(config.rate_limit_per_second, config.rate_burst),
+        TrustedProxies(config.trusted_proxies),
+    )
 
 
 async def _watch_signals(stopping: trio.Event, endpoint: Endpoint) -> None:
@@ -163,6 +134,8 @@ def _tell_ready(config: Config, listeners: list[trio.SocketListener], warning: s
     lines = [f"Greenroom is ready on {url}", f"Talk to it: greenroom chat --url {url}", "Stop it: Ctrl-C"]
     if warning:
         lines.append(f"Warning: {warning}")
+    if config.session_api_key is None and not is_loopback(config.host):
+        lines.append("Warning: everybody who reaches this address may use this server (--insecure)")
     print("\n".join(lines), flush=True)  # noqa: T201 - for the person who typed the command
 
 

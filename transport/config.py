@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from transport.origins import is_loopback
+from transport.proxies import Network, networks
+
 __all__ = ["Config", "ConfigError", "load"]
 
 
@@ -41,6 +44,11 @@ class Config:
     serve_frontend: bool = True
     vscode_url: str = ""
     web_hosts: tuple[str, ...] = ()
+    session_api_key: str | None = attrs.field(default=None, repr=False)
+    insecure: bool = False
+    rate_limit_per_second: float = 100.0
+    rate_burst: int = 300
+    trusted_proxies: tuple[Network, ...] = ()
     log_level: str = "info"
     log_json: bool = False
 
@@ -76,6 +84,24 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise ValueError("must be a whole number above 0")
     return int(text)
+
+
+def _rate(text: str) -> float:
+    """0 is no limit."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1
+    if not 0 <= rate < float("inf"):
+        raise ValueError("must be a number of requests a second, or 0 for no limit")
+    return rate
+
+
+def _key(text: str) -> str:
+    # What else there is does not arrive in a header as it was sent.
+    if not all("!" <= sign <= "~" for sign in text):
+        raise ValueError("must be ASCII letters, digits and signs, without spaces")
+    return text
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
@@ -122,6 +148,7 @@ class _Setting:
     parse: Callable[[str], Any]
     environment: tuple[str, ...]
     toml: tuple[str, str] | None = None
+    is_secret: bool = False
 
 
 _SETTINGS = (
@@ -151,6 +178,11 @@ _SETTINGS = (
     _Setting("vscode_url", _address, ("GREENROOM_VSCODE_URL",), ("sandbox", "vscode_url")),
     _Setting("web_hosts", _addresses, ("GREENROOM_WEB_HOSTS",), ("sandbox", "web_hosts")),
     _Setting("serve_frontend", _flag, ("SERVE_FRONTEND",)),
+    _Setting("session_api_key", _key, ("SESSION_API_KEY",), is_secret=True),
+    _Setting("insecure", _flag, ("GREENROOM_INSECURE",)),
+    _Setting("rate_limit_per_second", _rate, ("GREENROOM_RATE_LIMIT",), ("core", "rate_limit")),
+    _Setting("rate_burst", _count, ("GREENROOM_RATE_BURST",), ("core", "rate_burst")),
+    _Setting("trusted_proxies", networks, ("GREENROOM_TRUSTED_PROXIES",), ("core", "trusted_proxies")),
     _Setting("log_level", _choice("debug", "info", "warning", "error"), ("LOG_LEVEL",)),
     _Setting("log_json", _flag, ("LOG_JSON",)),
 )
@@ -165,16 +197,28 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], toml: 
     files hold much that is meant for others.
     """
     values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     for setting in _SETTINGS:
         found = _find(setting, flags, environment, toml, path)
         if found is not None:
             text, source = found
+            sources[setting.field] = source
             try:
                 values[setting.field] = setting.parse(text)
             except ValueError as failure:
-                raise ConfigError(f"{source}: {text!r} {failure}") from failure
+                shown = "the value" if setting.is_secret else repr(text)
+                raise ConfigError(f"{source}: {shown} {failure}") from failure
     config = Config(**values)
+    _check_door(config, sources.get("host", ""))
     return attrs.evolve(config, data=config.data.expanduser())
+
+
+def _check_door(config: Config, source: str) -> None:
+    if config.session_api_key is None and not config.insecure and not is_loopback(config.host):
+        raise ConfigError(
+            f"{source}: {config.host!r} lets others reach this server: set SESSION_API_KEY to the key that they "
+            "shall show, or say --insecure to let everybody in"
+        )
 
 
 def _find(

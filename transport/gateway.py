@@ -15,6 +15,7 @@ from actors.conversation.service import Conversations
 from actors.domain.codec import DecodeError, decode_client_action
 from actors.runtime import ActorError
 from storage.errors import StorageError
+from transport.admission import Admission
 from transport.errors import TransportError
 from transport.guard import log_failure
 from transport.refusals import refusal
@@ -75,8 +76,9 @@ class _AckReply:
 class Gateway:
     """The handler of namespace `/`."""
 
-    def __init__(self, conversations: Conversations) -> None:
+    def __init__(self, conversations: Conversations, admission: Admission) -> None:
         self._conversations = conversations
+        self._admission = admission
         self._cursors: dict[str, tuple[str, Cursor]] = {}
 
     async def connect(self, connection: Connection, auth: Mapping[str, Any] | None) -> Accept | Refuse:  # noqa: ARG002
@@ -84,6 +86,8 @@ class Gateway:
         conversation_id = connection.query.get("conversation_id", "")
         if not conversation_id:
             return Refuse("No conversation_id in query params")
+        if not self._admission.admits(connection.headers, connection.query):
+            return Refuse("invalid_session_api_key")
         summary = await self._conversations.summary(conversation_id)
         if summary is None:
             return Refuse("Conversation not found", {"msg_id": "CONVERSATION$NOT_FOUND"})

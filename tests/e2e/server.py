@@ -73,9 +73,10 @@ class ServerProcess:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON answer; raises `urllib.error.HTTPError` for a status of 400 and above."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - our own server
-            self.url + path, data, {"Content-Type": "application/json"}, method=method
-        )
+        headers = {"Content-Type": "application/json"}
+        if "SESSION_API_KEY" in self.environment:
+            headers["X-Session-API-Key"] = self.environment["SESSION_API_KEY"]
+        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - our own server
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
             return json.load(answer)
 

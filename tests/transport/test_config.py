@@ -1,5 +1,6 @@
 """Configuration: flags over environment over file over defaults; a bad value is named with its source."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def test_the_nearer_source_wins_and_an_empty_value_is_none(
             ("http://a.example", "https://b.example:8443"),
         ),
         ({"GREENROOM_PERMITTED_HOSTS": "Green.example"}, "permitted_hosts", ("green.example",)),
+        ({"SESSION_API_KEY": "s3cr3t"}, "session_api_key", "s3cr3t"),
+        ({"GREENROOM_INSECURE": "1"}, "insecure", True),
+        ({"GREENROOM_RATE_LIMIT": "0"}, "rate_limit_per_second", 0.0),
+        ({"GREENROOM_RATE_BURST": "500"}, "rate_burst", 500),
+        (
+            {"GREENROOM_TRUSTED_PROXIES": "10.0.0.1, fd00::/8"},
+            "trusted_proxies",
+            (ip_network("10.0.0.1"), ip_network("fd00::/8")),
+        ),
     ],
 )
 def test_the_environment_by_v0s_names(environment: dict[str, str], field: str, value: object) -> None:
@@ -95,6 +105,11 @@ def test_the_file_by_v0s_sections() -> None:
         ),
         ({}, {}, {"sandbox": {"web_hosts": ["http://{x}"]}}, "file green.toml [sandbox] web_hosts: 'http://{x}' must"),
         ({}, {"LOG_JSON": "perhaps"}, {}, "environment LOG_JSON: 'perhaps' must be true or false"),
+        ({}, {"GREENROOM_RATE_LIMIT": "-1"}, {}, "environment GREENROOM_RATE_LIMIT: '-1' must be a number of requests"),
+        ({}, {"GREENROOM_RATE_BURST": "0"}, {}, "environment GREENROOM_RATE_BURST: '0' must be"),
+        ({}, {"GREENROOM_TRUSTED_PROXIES": "nginx"}, {}, "environment GREENROOM_TRUSTED_PROXIES: 'nginx' must be"),
+        ({}, {"SESSION_API_KEY": "two words"}, {}, "environment SESSION_API_KEY: the value must be ASCII"),
+        ({"host": "0.0.0.0"}, {}, {}, "flag --host: '0.0.0.0' lets others reach this server: set"),  # noqa: S104
     ],
 )
 def test_a_bad_value_is_named_with_its_source_in_one_line(
@@ -104,6 +119,27 @@ def test_a_bad_value_is_named_with_its_source_in_one_line(
         load(flags, environment, toml, FILE)
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.9.1"])
+def test_on_loopback_no_key_is_needed(host: str) -> None:
+    assert load({"host": host}, {}, {}, "").session_api_key is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "green.example"])  # noqa: S104
+def test_off_loopback_it_takes_a_key_or_a_word(host: str) -> None:
+    with pytest.raises(ConfigError, match="SESSION_API_KEY"):
+        load({"host": host}, {"SESSION_API_KEY": ""}, {}, "")
+    assert load({"host": host}, {"SESSION_API_KEY": "k"}, {}, "").host == host
+    assert load({"host": host, "insecure": "true"}, {}, {}, "").insecure
+    assert load({"host": host}, {"GREENROOM_INSECURE": "1"}, {}, "").insecure
+
+
+def test_neither_repr_nor_an_error_tells_the_key() -> None:
+    assert "s3cr3t" not in repr(load({}, {"SESSION_API_KEY": "s3cr3t"}, {}, ""))
+    with pytest.raises(ConfigError) as caught:
+        load({}, {"SESSION_API_KEY": "s3cr3t word"}, {}, "")
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_what_is_meant_for_others_is_left_alone() -> None:

@@ -34,16 +34,20 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", help="port to listen on (3000)")
     serve.add_argument("--data", metavar="DIR", help="data folder (~/.greenroom)")
     serve.add_argument("--config", metavar="FILE", help="TOML file")
+    serve.add_argument(
+        "--insecure", action="store_const", const="true", help="let everybody in, also on an address that others reach"
+    )
     serve.set_defaults(run=_serve)
     chat = commands.add_parser("chat", help="talk to an agent from the terminal")
     chat.add_argument("--url", default="http://127.0.0.1:3000", help="of the server")
     chat.add_argument("--conversation", metavar="ID", help="resume this one instead of creating one")
+    chat.add_argument("--key", help="of the server; better in SESSION_API_KEY, which no list of processes shows")
     chat.set_defaults(run=_chat)
     return parser
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    flags = {name: getattr(arguments, name) for name in ("host", "port", "data")}
+    flags = {name: getattr(arguments, name) for name in ("host", "port", "data", "insecure")}
     config = load(flags, os.environ, _toml(arguments.config), arguments.config or "")
     from transport.app import run
 
@@ -62,4 +66,4 @@ def _toml(path: str | None) -> Mapping[str, Any]:
 def _chat(arguments: argparse.Namespace) -> None:
     from transport.cli.chat import chat
 
-    chat(arguments.url, arguments.conversation)
+    chat(arguments.url, arguments.conversation, arguments.key or os.environ.get("SESSION_API_KEY"))

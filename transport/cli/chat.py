@@ -12,6 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections import deque
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -44,6 +45,8 @@ ATTACHMENTS_MAX = 10
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 
+WRONG_KEY = "the server wants another key (SESSION_API_KEY or --key)"
+
 PONG = text_packet(EnginePacketType.PONG).text.decode()
 
 
@@ -51,17 +54,18 @@ class ChatError(OSError):
     """The conversation cannot be had, or not any longer; the text says why in one line."""
 
 
-def chat(url: str, conversation_id: str | None) -> None:
+def chat(url: str, conversation_id: str | None, key: str | None = None) -> None:
     """Talk until the end of the input. Raises `ChatError` and `KeyboardInterrupt`."""
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     server = _checked(url)
-    chosen = conversation_id or _create(server)
+    headers = _key_headers(key)
+    chosen = conversation_id or _create(server, headers)
     print(f"conversation {chosen}  (resume: greenroom chat --url {server} --conversation {chosen})", flush=True)
     is_interrupted = False
     try:
-        trio.run(_Chat(server, chosen).run)
+        trio.run(_Chat(server, chosen, headers).run)
     except* KeyboardInterrupt:
         is_interrupted = True
     if is_interrupted:
@@ -74,13 +78,21 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _create(url: str) -> str:
+def _key_headers(key: str | None) -> dict[str, str]:
+    if key and not all("!" <= sign <= "~" for sign in key):
+        raise ChatError("a key is ASCII letters, digits and signs, without spaces")
+    return {"X-Session-API-Key": key} if key else {}
+
+
+def _create(url: str, headers: Mapping[str, str]) -> str:
     request = urllib.request.Request(  # noqa: S310 - http or https, as checked
-        f"{url}/api/conversations", b"{}", {"Content-Type": "application/json"}, method="POST"
+        f"{url}/api/conversations", b"{}", {"Content-Type": "application/json", **headers}, method="POST"
     )
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
             return str(json.load(answer)["conversation_id"])
+    except urllib.error.HTTPError as failure:
+        raise ChatError(WRONG_KEY if failure.code == 401 else f"no conversation from {url}: {failure}") from failure
     except (OSError, ValueError, KeyError) as failure:
         raise ChatError(f"no conversation from {url}: {failure}") from failure
 
@@ -89,6 +101,7 @@ def _create(url: str) -> str:
 class _Chat:
     url: str
     conversation_id: str
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     latest_event_id: int = -1
     _socket: trio_websocket.WebSocketConnection | None = None
     _typed: deque[str] = attrs.field(factory=deque)
@@ -179,7 +192,8 @@ class _Chat:
         }
         scheme = "wss" if parts.scheme == "https" else "ws"
         address = f"{scheme}://{parts.netloc}{parts.path}/socket.io/?{urlencode(query)}"
-        return trio_websocket.open_websocket_url(address, max_message_size=PAYLOAD_BYTES_MAX)
+        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        return trio_websocket.open_websocket_url(address, max_message_size=PAYLOAD_BYTES_MAX, extra_headers=headers)
 
     async def _talk(self, socket: trio_websocket.WebSocketConnection) -> None:
         decoder = codec.Decoder(ATTACHMENTS_MAX, PAYLOAD_BYTES_MAX)
@@ -196,6 +210,8 @@ class _Chat:
             case codec.Packet(type=codec.PacketType.CONNECT):
                 self._socket, self._tries = socket, 0
                 self._changed.unpark_all()
+            case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data={"message": "invalid_session_api_key"}):
+                raise ChatError(WRONG_KEY)
             case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data={"message": message}):
                 raise ChatError(f"the server refused: {message}")
             case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data=data):

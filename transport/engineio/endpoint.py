@@ -4,7 +4,7 @@ What must not live here: legality (`handshake`, `session`), namespaces. The endp
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import attrs
@@ -280,9 +280,15 @@ class Endpoint:
         return f"<Endpoint {len(self._connections)} sessions>"
 
 
-async def refuse_upgrade(stream: trio.SocketStream, status: str, words: str = "") -> None:
+async def refuse_upgrade(
+    stream: trio.SocketStream, status: str, words: str = "", headers: Mapping[str, str] | None = None
+) -> None:
     """Answer an upgrade request before any 101 (B1); the caller closes the stream."""
-    head = f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: {len(words)}\r\n\r\n"
+    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nConnection: close\r\n"
+        f"{more}Content-Length: {len(words)}\r\n\r\n"
+    )
     with trio.move_on_after(REFUSAL_SECONDS):
         await stream.send_all((head + words).encode())
 

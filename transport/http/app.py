@@ -1,6 +1,7 @@
 """The REST application as a whole: resources, health, and what holds for every request and answer.
 
-What lives here: the checks before every route (Host, Origin, content type, id), the headers after it, and the one
+What lives here: the checks before every route (Host, Origin, rate, key, content
+type, id), the headers after it, and the one
 place where errors become answers. What must not: a route of a resource, or the table of errors, which the socket
 shares.
 """
@@ -17,10 +18,12 @@ from actors.conversation.service import Conversations
 from actors.domain.codec import DecodeError
 from actors.runtime import ActorError
 from storage.errors import StorageError
+from transport.admission import Admission, folded
 from transport.guard import log_failure
 from transport.http import conversations as conversation_routes
 from transport.http import events as event_routes
 from transport.http import lifecycle as lifecycle_routes
+from transport.http import login as login_routes
 from transport.http import static as page_routes
 from transport.http import trajectory as trajectory_routes
 from transport.http import workspaces as workspace_routes
@@ -43,6 +46,7 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 def make_app(
     conversations: Conversations,
     policy: OriginPolicy,
+    admission: Admission,
     readiness: Callable[[], Mapping[str, Any]],
     *,
     places: workspace_routes.Places | None = None,
@@ -59,8 +63,9 @@ def make_app(
     app.register_blueprint(workspace_routes.blueprint(conversations, places or workspace_routes.Places()))
     if serves_page:
         app.register_blueprint(page_routes.blueprint())
+    app.register_blueprint(login_routes.blueprint(admission))
     _add_health(app, readiness)
-    _add_checks(app, policy)
+    _add_checks(app, policy, admission)
     _add_errors(app)
     return app
 
@@ -81,7 +86,7 @@ def _add_health(app: QuartTrio, readiness: Callable[[], Mapping[str, Any]]) -> N
         return answer({"status": "ready" if is_ready else "stopping", **told}, 200 if is_ready else 503)
 
 
-def _add_checks(app: QuartTrio, policy: OriginPolicy) -> None:
+def _add_checks(app: QuartTrio, policy: OriginPolicy, admission: Admission) -> None:
     @app.before_request
     async def check() -> Response | None:
         origin = request.headers.get("Origin")
@@ -90,6 +95,11 @@ def _add_checks(app: QuartTrio, policy: OriginPolicy) -> None:
             return answer({"detail": objection}, 403)
         if request.method == "OPTIONS" and policy.is_permitted_cross_origin(origin):
             return Response(b"", 204)
+        target = f"{request.path}?{request.query_string.decode('latin-1')}".removesuffix("?")
+        headers = folded(request.headers.items())
+        denied = admission.request(request.method, target, headers, request.remote_addr or "")
+        if denied is not None:
+            return answer(denied.body, denied.status, denied.headers)
         content_type = request.headers.get("Content-Type", "")
         # No header tells of a body in HTTP/2, so a type that may not carry one has it read.
         if policy.wants_other_content_type(request.method, content_type, has_body=True) and await request.get_data():

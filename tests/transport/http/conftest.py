@@ -11,8 +11,13 @@ from actors.conversation.summary import describe
 from storage.memory_disk import MemoryDisk
 from storage.store import open_store
 from tests.fakes.scripted_sandbox import ScriptedSandbox
+from transport.admission import Admission
 from transport.http.app import make_app
 from transport.origins import OriginPolicy
+from transport.ratelimit import RateLimiter
+
+OPEN = Admission(None, RateLimiter(0, 1))
+"""Everybody may come in, as often as they like."""
 
 POLICY = OriginPolicy(on_loopback=True, permitted_origins=("http://ui.example",))
 
@@ -23,7 +28,7 @@ async def client() -> AsyncIterator[Client]:
         open_store(MemoryDisk(), describe) as store,
         open_conversations(store, Understudy(), ScriptedSandbox.open) as conversations,
     ):
-        yield make_app(conversations, POLICY, lambda: {"ready": True, "durability": "sync"}).test_client()
+        yield make_app(conversations, POLICY, OPEN, lambda: {"ready": True, "durability": "sync"}).test_client()
 
 
 @pytest.fixture

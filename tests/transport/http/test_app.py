@@ -11,7 +11,7 @@ from actors.conversation.service import Conversations
 from actors.conversation.summary import Summary
 from actors.runtime import AskTimedOut, Expired, MailboxFull, ServerFull
 from storage.errors import CorruptLog, OutcomeUnknown, StorageDegraded
-from tests.transport.http.conftest import POLICY
+from tests.transport.http.conftest import OPEN, POLICY
 from transport.http.app import make_app
 from transport.refusals import refusal
 
@@ -30,7 +30,7 @@ class Failing(Conversations):
 
 def _failing(failure: Exception, *, serves_page: bool = True) -> Client:
     readiness = {"ready": False, "durability": "sync"}
-    return make_app(Failing(failure), POLICY, lambda: readiness, serves_page=serves_page).test_client()
+    return make_app(Failing(failure), POLICY, OPEN, lambda: readiness, serves_page=serves_page).test_client()
 
 
 async def test_health(client: Client) -> None:

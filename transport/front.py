@@ -1,0 +1,88 @@
+"""The way in: whether a request is for REST, for polling or for an upgrade, and what is asked of it before.
+
+What lives here: Origin and key, in front of both transports of Socket.IO. What must not: sessions, routes, and the
+decisions themselves (`origins`, `admission`); REST asks the same ones on its own, where its answers are made.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import attrs
+import orjson
+import trio
+
+from transport.admission import Admission, Denial, folded
+from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
+from transport.engineio.handshake import parse_query
+from transport.origins import OriginPolicy
+
+__all__ = ["ASGIApp", "Front"]
+
+SOCKET_IO_PATH = "/socket.io/"
+
+ASGIApp = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+
+
+@attrs.frozen
+class Front:
+    """`app` is for hypercorn, `upgrade` for what the listener hands over."""
+
+    rest: ASGIApp
+    endpoint: Endpoint
+    policy: OriginPolicy
+    admission: Admission
+
+    async def app(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """The ASGI application in front of polling and REST."""
+        if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH) and scope["method"] != "OPTIONS":
+            headers = folded((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+            if self.policy.objection(headers.get("host", ""), headers.get("origin")) is None:
+                send = _with_headers(send, self.policy.cors_headers(headers.get("origin")))
+                peer = (scope.get("client") or ("",))[0]
+                denied = self._denial(scope["query_string"], headers, peer)
+                await (_deny(denied, send) if denied else self.endpoint.polling(scope, receive, send))
+                return
+        # Refusals and preflights are the REST application's, whatever the path.
+        await self.rest(scope, receive, send)
+
+    async def upgrade(self, stream: trio.SocketStream, asked: Upgrade) -> None:
+        """Serve or refuse one upgrade request; the caller closes the stream."""
+        headers = folded(asked.headers)
+        path, _, query = asked.target.partition("?")
+        if not path.startswith(SOCKET_IO_PATH):
+            await refuse_upgrade(stream, "404 Not Found")
+        elif self.policy.objection(headers.get("host", ""), headers.get("origin")) is not None:
+            await refuse_upgrade(stream, "403 Forbidden")
+        elif (denied := self._denial(query.encode("latin-1"), headers, asked.remote)) is not None:
+            await refuse_upgrade(stream, "429 Too Many Requests", headers=denied.headers)
+        else:
+            await self.endpoint.websocket(stream, asked)
+
+    def _denial(self, raw_query: bytes, headers: Mapping[str, str], peer: str) -> Denial | None:
+        """Only the first request of a session is asked: python-socketio's client shows its headers on that one alone.
+        The sid of the others cannot be guessed and stands for it; without the key it leads to a `44`."""
+        query = parse_query(raw_query)
+        if query is None or "sid" in query.last:
+            return None
+        return self.admission.handshake(headers, query.last, peer)
+
+
+async def _deny(denied: Denial, send: Any) -> None:
+    body = orjson.dumps(denied.body)
+    more = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in {**more, **denied.headers}.items()]
+    await send({"type": "http.response.start", "status": denied.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _with_headers(send: Any, headers: Mapping[str, str]) -> Any:
+    if not headers:
+        return send
+    more = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *more]
+        await send(message)
+
+    return send_with_headers
