@@ -1,10 +1,11 @@
 """Servers as processes: ours and the peers, started for the bench and ended with it, or one that is there already."""
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,9 +56,11 @@ class Server:
 
 @contextmanager
 def greenroom(data: Path, *options: str) -> Iterator[Server]:
-    """Our server, with its data in this folder and the default durability."""
+    """Our server, with its data in this folder and the default durability, open to us: no key, and no limit of rate,
+    which one address that creates thousands of conversations would meet."""
     command = [sys.executable, "-m", "transport.cli", "serve", "--port", "0", "--data", str(data), *options]
-    with _process("greenroom", command, data.with_suffix(".log")) as server:
+    environment = {**os.environ, "SESSION_API_KEY": "", "GREENROOM_RATE_LIMIT": "0"}
+    with _process("greenroom", command, data.with_suffix(".log"), environment) as server:
         yield server
 
 
@@ -70,10 +73,12 @@ def python_socketio(log: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def _process(name: str, command: list[str], log: Path) -> Iterator[Server]:
+def _process(
+    name: str, command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """The program's first line ends with ` on URL`."""
     with log.open("w") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
     with process:
         try:
             assert process.stdout is not None  # noqa: S101 - it is a pipe; tells mypy
