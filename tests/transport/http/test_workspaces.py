@@ -15,7 +15,7 @@ from actors.conversation.summary import describe
 from storage.local_disk import LocalDisk
 from storage.store import open_store
 from tests.fakes.scripted_sandbox import ScriptedSandbox
-from tests.transport.http.conftest import POLICY
+from tests.transport.http.conftest import OPEN, POLICY
 from transport.http.app import make_app
 from transport.http.workspaces import Places
 
@@ -33,7 +33,7 @@ async def placed(tmp_path: Path) -> AsyncIterator[Client]:
         open_store(LocalDisk(tmp_path), describe) as store,
         open_conversations(store, Understudy(), ScriptedSandbox.open) as conversations,
     ):
-        yield make_app(conversations, POLICY, lambda: {"ready": True}, places=PLACES).test_client()
+        yield make_app(conversations, POLICY, OPEN, lambda: {"ready": True}, places=PLACES).test_client()
 
 
 @pytest.fixture
