@@ -16,7 +16,9 @@ from actors.conversation.summary import describe
 from actors.domain.commands import BusyPolicy
 from actors.sandbox.choose import choose
 from actors.sandbox.port import SandboxKind
-from actors.security.policy import Judge, choose_policy
+from actors.security.policy import Judge, Ruling, choose_policy
+from actors.security.port import Risk
+from actors.security.rules import Rules as SecurityRules
 from storage.committer import Durability
 from storage.disk import Disk
 from storage.local_disk import LocalDisk
@@ -103,7 +105,7 @@ def _rules(config: Config) -> Rules:
         run_times_max=config.max_concurrent_conversations,
         start_deadline_seconds=config.start_deadline_seconds,
         busy=BusyPolicy(config.busy_policy),
-        judge=Judge(choose_policy(confirmation_mode=config.confirmation_mode, overrides={})),
+        judge=_judge(config),
     )
 
 
@@ -114,6 +116,18 @@ def _admission(config: Config) -> Admission:
         RateLimiter(config.rate_limit_per_second, config.rate_burst),
         TrustedProxies(config.trusted_proxies),
     )
+
+
+def _judge(config: Config) -> Judge:
+    said = {
+        Risk.UNKNOWN: config.on_unknown_risk,
+        Risk.LOW: config.on_low_risk,
+        Risk.MEDIUM: config.on_medium_risk,
+        Risk.HIGH: config.on_high_risk,
+    }
+    overrides = {risk: Ruling(ruling) for risk, ruling in said.items() if ruling}
+    policy = choose_policy(confirmation_mode=config.confirmation_mode, overrides=overrides)
+    return Judge(policy, SecurityRules() if config.security_analyzer == "rules" else None)
 
 
 async def _watch_signals(stopping: trio.Event, endpoint: Endpoint) -> None:

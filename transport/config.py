@@ -39,6 +39,11 @@ class Config:
     max_concurrent_conversations: int = 1000
     busy_policy: str = "enqueue"
     confirmation_mode: bool = False
+    security_analyzer: str = "none"
+    on_unknown_risk: str = ""
+    on_low_risk: str = ""
+    on_medium_risk: str = ""
+    on_high_risk: str = ""
     permitted_cors_origins: tuple[str, ...] = ()
     permitted_hosts: tuple[str, ...] = ()
     serve_frontend: bool = True
@@ -151,6 +156,8 @@ class _Setting:
     is_secret: bool = False
 
 
+_RULING = _choice("allow", "confirm", "deny")
+
 _SETTINGS = (
     _Setting("host", str, ("HOST_ADDRESS",), ("core", "host")),
     _Setting("port", _port, ("port", "PORT"), ("core", "port")),
@@ -173,6 +180,16 @@ _SETTINGS = (
         "busy_policy", _choice("enqueue", "reject", "interrupt"), ("GREENROOM_BUSY_POLICY",), ("core", "busy_policy")
     ),
     _Setting("confirmation_mode", _flag, ("SECURITY_CONFIRMATION_MODE",), ("security", "confirmation_mode")),
+    _Setting(
+        "security_analyzer",
+        _choice("none", "rules"),
+        ("SECURITY_SECURITY_ANALYZER",),
+        ("security", "security_analyzer"),
+    ),
+    *(
+        _Setting(f"on_{risk}_risk", _RULING, (f"GREENROOM_ON_{risk.upper()}_RISK",), ("security", f"on_{risk}_risk"))
+        for risk in ("unknown", "low", "medium", "high")
+    ),
     _Setting("permitted_cors_origins", _list, ("PERMITTED_CORS_ORIGINS",)),
     _Setting("permitted_hosts", _list, ("GREENROOM_PERMITTED_HOSTS",), ("core", "permitted_hosts")),
     _Setting("vscode_url", _address, ("GREENROOM_VSCODE_URL",), ("sandbox", "vscode_url")),
@@ -210,6 +227,7 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], toml: 
                 raise ConfigError(f"{source}: {shown} {failure}") from failure
     config = Config(**values)
     _check_door(config, sources.get("host", ""))
+    _refuse_unheeded(config, sources)
     return attrs.evolve(config, data=config.data.expanduser())
 
 
@@ -219,6 +237,14 @@ def _check_door(config: Config, source: str) -> None:
             f"{source}: {config.host!r} lets others reach this server: set SESSION_API_KEY to the key that they "
             "shall show, or say --insecure to let everybody in"
         )
+
+
+def _refuse_unheeded(config: Config, sources: Mapping[str, str]) -> None:
+    """Without an analyzer every risk is unknown."""
+    for name in ("on_low_risk", "on_medium_risk", "on_high_risk"):
+        ruling = getattr(config, name)
+        if ruling and config.security_analyzer == "none":
+            raise ConfigError(f"{sources[name]}: {ruling!r} needs a security_analyzer, and there is none")
 
 
 def _find(

@@ -143,6 +143,39 @@ def test_what_awaits_the_user_outlives_the_server(
     again.close()
 
 
+@pytest.fixture
+def strict(tmp_path: Path) -> Iterator[ServerProcess]:
+    """Looks at commands, asks about what it cannot read, and denies what is of high risk."""
+    settings = {
+        "SECURITY_SECURITY_ANALYZER": "rules",
+        "SECURITY_CONFIRMATION_MODE": "true",
+        "GREENROOM_ON_HIGH_RISK": "deny",
+    }
+    process = ServerProcess(tmp_path / "data", settings)
+    process.start()
+    yield process
+    process.kill()
+
+
+def test_the_rules_allow_ask_and_deny(strict: ServerProcess) -> None:
+    conversation_id = strict.create()
+    client = PythonClient(strict, conversation_id, -1, ["websocket"])
+    client.until("awaiting_user_input")
+    client.say("$ echo fine")
+    assert words(client.until("awaiting_user_input"))[2:4] == ["run confirmed", "observed run"]
+    client.say("$ echo x > proof; rm -rf *")
+    denied, told = client.until("awaiting_user_input")[2:4]
+    assert (denied["args"]["confirmation_state"], denied["args"]["security_risk"]) == ("rejected", 2)
+    assert (told["observation"], told["cause"]) == ("error", denied["id"])
+    assert told["content"] == "Not done: high risk: rm removes everything there is here."
+    assert proof(strict, conversation_id) == ""
+    client.say("$ $X y")
+    question = client.until("awaiting_user_confirmation")
+    assert question[-2]["extras"]["reason"] == "unknown risk: what it runs is known only to the shell"
+    assert question[-1]["args"]["security_risk"] == -1
+    client.close()
+
+
 def test_k30_a_server_that_dies_during_a_confirmed_command_does_not_run_it_again(server: ServerProcess) -> None:
     conversation_id = server.create("$ echo done >> proof; sleep 60")
     body = {"action": "change_agent_state", "args": {"agent_state": "user_confirmed"}}

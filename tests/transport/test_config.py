@@ -44,6 +44,8 @@ def test_the_nearer_source_wins_and_an_empty_value_is_none(
         ({"SANDBOX_TIMEOUT": "7.5"}, "sandbox_timeout_seconds", 7.5),
         ({"GREENROOM_SANDBOX": "bubblewrap"}, "sandbox", "bubblewrap"),
         ({"GREENROOM_DURABILITY": "async"}, "durability", "async"),
+        ({"SECURITY_SECURITY_ANALYZER": "rules"}, "security_analyzer", "rules"),
+        ({"GREENROOM_ON_UNKNOWN_RISK": "deny"}, "on_unknown_risk", "deny"),
         ({"SECURITY_CONFIRMATION_MODE": "true"}, "confirmation_mode", True),
         ({"LOG_LEVEL": "INFO"}, "log_level", "info"),
         ({"GREENROOM_VSCODE_URL": "http://a:1/{conversation_id}"}, "vscode_url", "http://a:1/{conversation_id}"),
@@ -74,7 +76,9 @@ def test_the_environment_by_v0s_names(environment: dict[str, str], field: str, v
 
 def test_the_file_by_v0s_sections() -> None:
     toml = {"core": {"file_store_path": "/data", "permitted_hosts": ["a", "b"]}, "sandbox": {"timeout": 5}}
+    toml["security"] = {"security_analyzer": "rules", "confirmation_mode": True, "on_high_risk": "deny"}
     config = load({}, {}, toml, FILE)
+    assert (config.security_analyzer, config.confirmation_mode, config.on_high_risk) == ("rules", True, "deny")
     assert (config.data, config.permitted_hosts, config.sandbox_timeout_seconds) == (Path("/data"), ("a", "b"), 5.0)
 
 
@@ -104,6 +108,8 @@ def test_the_file_by_v0s_sections() -> None:
             "environment GREENROOM_VSCODE_URL: 'http://[a' must be an http",
         ),
         ({}, {}, {"sandbox": {"web_hosts": ["http://{x}"]}}, "file green.toml [sandbox] web_hosts: 'http://{x}' must"),
+        ({}, {"SECURITY_SECURITY_ANALYZER": "llm"}, {}, "environment SECURITY_SECURITY_ANALYZER: 'llm' must be one of"),
+        ({}, {"GREENROOM_ON_HIGH_RISK": "deny"}, {}, "environment GREENROOM_ON_HIGH_RISK: 'deny' needs a security"),
         ({}, {"LOG_JSON": "perhaps"}, {}, "environment LOG_JSON: 'perhaps' must be true or false"),
         ({}, {"GREENROOM_RATE_LIMIT": "-1"}, {}, "environment GREENROOM_RATE_LIMIT: '-1' must be a number of requests"),
         ({}, {"GREENROOM_RATE_BURST": "0"}, {}, "environment GREENROOM_RATE_BURST: '0' must be"),

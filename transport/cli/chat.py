@@ -43,6 +43,9 @@ PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 ATTACHMENTS_MAX = 10
 """As Socket.IO's own clients; the server sends none."""
 
+DECISIONS = {"y": "user_confirmed", "yes": "user_confirmed", "n": "user_rejected", "no": "user_rejected"}
+"""What may be said to an agent that asks whether to run a command; anything else is a message."""
+
 REQUEST_TIMEOUT_SECONDS = 10.0
 
 WRONG_KEY = "the server wants another key (SESSION_API_KEY or --key)"
@@ -109,6 +112,7 @@ class _Chat:
     _sent_count: int = 0
     _tries: int = RECONNECT_TRIES_MAX  # a server that was never there is not waited for
     _agent_is_busy: bool = False
+    _agent_asks: bool = False
     _heard_at: float = 0.0
     _failure: ChatError | None = None
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
@@ -147,7 +151,10 @@ class _Chat:
     async def _send(self, socket: trio_websocket.WebSocketConnection, text: str) -> None:
         self._sent_count += 1
         self._unconfirmed[self._sent_count] = text
-        action = {"action": "message", "args": {"content": text}}
+        decision = DECISIONS.get(text.strip().lower()) if self._agent_asks else None
+        action: dict[str, Any] = {"action": "message", "args": {"content": text}}
+        if decision is not None:
+            action = {"action": "change_agent_state", "args": {"agent_state": decision}}
         packet = codec.event("oh_user_action", action, ack_id=self._sent_count).text.decode()
         try:
             await socket.send_message(packet)
@@ -241,6 +248,7 @@ class _Chat:
         match event:
             case {"observation": "agent_state_changed", "extras": {"agent_state": state}}:
                 self._agent_is_busy = state == "running"
+                self._agent_asks = state == "awaiting_user_confirmation"
         text = line(event)
         if text is not None:
             _say(text)

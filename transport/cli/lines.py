@@ -8,6 +8,8 @@ from typing import Any
 
 __all__ = ["line"]
 
+_COMMANDS = {"awaiting_confirmation": "$ {}\n[run it? yes or no]", "rejected": "[not run: {}]"}
+
 
 def line(event: Any) -> str | None:  # noqa: PLR0911 - one flat table
     """The text, perhaps of several lines; None for what is not worth a person's while."""
@@ -18,8 +20,8 @@ def line(event: Any) -> str | None:  # noqa: PLR0911 - one flat table
             return f"[{message}]"
         case {"source": source, "action": "message", "args": {"content": content}}:
             return f"{source}: {content}"
-        case {"action": "run", "args": {"command": command}}:
-            return f"$ {command}"
+        case {"action": "run", "args": {"command": command} as args}:
+            return _COMMANDS.get(str(args.get("confirmation_state")), "$ {}").format(command)
         case {"observation": "run", "content": content, "extras": {"metadata": {"exit_code": code}}}:
             return f"{content}".rstrip() + f"\n[exit code {code}]"
         case {"observation": "error", "content": content}:

@@ -82,6 +82,26 @@ def test_a_conversation_is_created_shown_and_resumed_by_its_id(server: ServerPro
     assert second.end()[0] == 0
 
 
+def test_an_agent_that_asks_is_answered_with_yes_or_no_and_only_then(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", {"SECURITY_CONFIRMATION_MODE": "true"})
+    server.start()
+    try:
+        terminal = Terminal("--url", server.url)
+        terminal.type("yes")
+        terminal.wait_for("agent: yes")  # nobody had asked: a message like any other
+        terminal.type("$ echo $((40+2))")
+        terminal.wait_for("[run it? yes or no]")
+        terminal.type("yes")
+        assert "42" in terminal.wait_for("[exit code 0]")
+        terminal.type("$ echo never")
+        terminal.wait_for("[run it? yes or no]")
+        terminal.type("No")
+        assert "[not run: echo never]" in terminal.wait_for("[agent: awaiting_user_input]")
+        assert terminal.end()[0] == 0
+    finally:
+        server.kill()
+
+
 def test_at_the_end_of_the_input_the_answer_is_waited_for(server: ServerProcess) -> None:
     terminal = Terminal("--url", server.url)
     terminal.type("$ sleep 2; echo late")

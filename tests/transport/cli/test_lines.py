@@ -18,6 +18,12 @@ STATE = {"observation": "agent_state_changed"}
         ({"status_update": True, "type": "info", "id": "SESSION$TIMEOUT_MESSAGE", "message": "Closed"}, "[Closed]"),
         ({"status_update": True, "type": "info", "id": "STATUS$READY", "message": ""}, None),
         ({"source": "agent", "action": "run", "args": {"command": "ls"}}, "$ ls"),
+        ({"action": "run", "args": {"command": "ls", "confirmation_state": "confirmed"}}, "$ ls"),
+        ({"action": "run", "args": {"command": "ls", "confirmation_state": "rejected"}}, "[not run: ls]"),
+        (
+            {"action": "run", "args": {"command": "ls", "confirmation_state": "awaiting_confirmation"}},
+            "$ ls\n[run it? yes or no]",
+        ),
         (
             {"observation": "run", "content": "a\nb\n", "extras": {"metadata": {"exit_code": 2}}},
             "a\nb\n[exit code 2]",
