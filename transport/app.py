@@ -1,8 +1,6 @@
 """The composition root: the only place where rooms are wired together."""
 
-import os
 import resource
-import signal
 from typing import cast
 
 import structlog
@@ -28,7 +26,6 @@ from transport import logs
 from transport.admission import Admission
 from transport.auth import SessionKey
 from transport.config import Config
-from transport.engineio.endpoint import Endpoint
 from transport.engineio.options import Options
 from transport.front import ASGIApp, Front
 from transport.gateway import Gateway
@@ -38,6 +35,7 @@ from transport.listener import serve
 from transport.origins import OriginPolicy, is_loopback
 from transport.proxies import TrustedProxies
 from transport.ratelimit import RateLimiter
+from transport.shutdown import Shutdown, shutdown_on_signals
 from transport.socketio.server import Server
 
 __all__ = ["run"]
@@ -46,6 +44,9 @@ logger = structlog.get_logger(__name__)
 
 V0_PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 """V0 announces this (contract §2.1)."""
+
+STAGGER_SECONDS = 1.0
+"""Over which the clients of a server that shuts down are sent away; they come back after a second or more."""
 
 
 def run(config: Config, disk: Disk | None = None) -> None:
@@ -63,6 +64,13 @@ def _disk(config: Config) -> Disk:
 
 
 async def _main(config: Config, disk: Disk) -> None:
+    with shutdown_on_signals() as shutdown:
+        with shutdown.total:
+            await _serve(config, disk, shutdown)
+        logger.info("stopped", cut_short=shutdown.total.cancelled_caught)
+
+
+async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
     listeners = await trio.open_tcp_listeners(config.port, host=config.host)
     maker = await choose(
         SandboxKind(config.sandbox), hidden_paths=(config.data,), timeout_seconds=config.sandbox_timeout_seconds
@@ -80,23 +88,25 @@ async def _main(config: Config, disk: Disk) -> None:
             permitted_origins=config.permitted_cors_origins,
             permitted_hosts=config.permitted_hosts,
         )
-        stopping = trio.Event()
         rest = make_app(
             conversations,
             policy,
             admission,
-            lambda: {"ready": not stopping.is_set(), "durability": config.durability},
+            lambda: {"ready": not shutdown.begun.is_set(), "durability": config.durability},
             places=Places(config.vscode_url, config.web_hosts),
             serves_page=config.serve_frontend,
         )
-        async with trio.open_nursery() as nursery:
-            await nursery.start(endpoint.run)
-            nursery.start_soon(_watch_signals, stopping, endpoint)
-            _tell_ready(config, listeners, maker.warning)
-            front = Front(cast("ASGIApp", rest), endpoint, policy, admission)
-            await serve(listeners, front.app, front.upgrade, stopping)
-            nursery.cancel_scope.cancel()
-    logger.info("stopped")
+        async with trio.open_nursery() as sessions:
+            await sessions.start(endpoint.run)
+            async with trio.open_nursery() as connections:
+                front = Front(cast("ASGIApp", rest), endpoint, policy, admission)
+                connections.start_soon(serve, listeners, front.app, front.upgrade, shutdown.begun)
+                _tell_ready(config, listeners, maker.warning)
+                await shutdown.begun.wait()
+                conversations.refuse_commands()
+                await endpoint.close_all(STAGGER_SECONDS)
+                await conversations.drain(shutdown.grace)
+            sessions.cancel_scope.cancel()
 
 
 def _rules(config: Config) -> Rules:
@@ -128,17 +138,6 @@ def _judge(config: Config) -> Judge:
     overrides = {risk: Ruling(ruling) for risk, ruling in said.items() if ruling}
     policy = choose_policy(confirmation_mode=config.confirmation_mode, overrides=overrides)
     return Judge(policy, SecurityRules() if config.security_analyzer == "rules" else None)
-
-
-async def _watch_signals(stopping: trio.Event, endpoint: Endpoint) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            if stopping.is_set():
-                # A second signal: whoever asks twice does not want to wait (K35); nothing acknowledged depends on it.
-                os._exit(1)
-            logger.info("stopping", signal=signal.Signals(number).name)
-            stopping.set()
-            endpoint.close_all()
 
 
 def _tell_ready(config: Config, listeners: list[trio.SocketListener], warning: str) -> None:

@@ -83,6 +83,8 @@ class Gateway:
 
     async def connect(self, connection: Connection, auth: Mapping[str, Any] | None) -> Accept | Refuse:  # noqa: ARG002
         """Contract §2.2; every failing handshake is answered (D4), and an unknown id creates nothing (D28)."""
+        if self._conversations.closing:
+            return Refuse("The server is shutting down", {"msg_id": "SESSION$SOCKET_NOT_INITIALIZED_ERROR_MESSAGE"})
         conversation_id = connection.query.get("conversation_id", "")
         if not conversation_id:
             return Refuse("No conversation_id in query params")

@@ -65,9 +65,13 @@ def shut(state: State, live: Live, command: c.Shut) -> Decision:
     """A busy conversation is left alone (K21), whatever the caller had believed when it asked."""
     if live.phase is RunTimePhase.CLOSED:
         return Decision(effects=(Leave(),), live=live)
-    if command.why in (c.Why.DELETED, c.Why.DRAIN):
-        is_closing = live.phase is RunTimePhase.CLOSING
-        return Decision(live=Live(RunTimePhase.CLOSING)) if is_closing else _close_run_time(state)
+    if command.why in (c.Why.DELETED, c.Why.DRAIN) and live.phase is RunTimePhase.CLOSING:
+        return Decision(live=Live(RunTimePhase.CLOSING))
+    if command.why is c.Why.DELETED or (command.why is c.Why.DRAIN and is_busy(state, live)):
+        return _close_run_time(state)
+    if command.why is c.Why.DRAIN:
+        # The server goes, which is nothing that happened to a conversation at rest: its state stays (K35).
+        return Decision(effects=(CloseRunTime(),), live=Live(RunTimePhase.CLOSING))
     if is_busy(state, live):
         return Decision(live=live)
     require(status_of(state), Trigger.CLOSE_DELAY)

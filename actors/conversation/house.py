@@ -27,7 +27,10 @@ from storage.store import Store
 if TYPE_CHECKING:
     from actors.conversation.actor import ConversationActor
 
-__all__ = ["Dormant", "House", "Rules"]
+__all__ = ["STOP_DEADLINE_SECONDS", "Dormant", "House", "Rules"]
+
+STOP_DEADLINE_SECONDS = 5.0
+"""A run-time is closed within this (semantics, seams: POST stop)."""
 
 
 @attrs.frozen

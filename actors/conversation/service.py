@@ -15,8 +15,9 @@ from actors.agent.microagents import Microagent
 from actors.agent.port import Agent
 from actors.conversation.actor import ConversationActor, replay
 from actors.conversation.cursor import Cursor
+from actors.conversation.drain import drain
 from actors.conversation.errors import TooManyConversations
-from actors.conversation.house import House, Rules
+from actors.conversation.house import STOP_DEADLINE_SECONDS, House, Rules
 from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscribe, Unsubscribe
 from actors.conversation.microagents import load_microagents
 from actors.conversation.run_time import MakeSandbox
@@ -27,7 +28,7 @@ from actors.conversation.table import Status
 from actors.domain import commands as c
 from actors.domain.codec import encode
 from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated, Event, MessageAction, Source
-from actors.runtime import ActorError, Lane, Ref, Registry, Reply, Residency, open_registry
+from actors.runtime import ActorError, Lane, Ref, Registry, RegistryClosed, Reply, Residency, open_registry
 from storage.errors import ConversationNotFound, StorageError
 from storage.event_log import EventLog, LogView
 from storage.store import Store
@@ -35,9 +36,6 @@ from storage.store import Store
 __all__ = ["Conversations", "open_conversations"]
 
 logger = structlog.get_logger(__name__)
-
-STOP_DEADLINE_SECONDS = 5.0
-"""POST stop answers within this (semantics, seams)."""
 
 COMMAND_DEADLINE_SECONDS = 30.0
 """A command from outside that waited longer is not executed: whoever sent it has given up or tried again (K7)."""
@@ -61,9 +59,12 @@ class Conversations:
         self._house = house
         self._registry = registry
         self._dying: set[str] = set()
+        self._closing = False
 
     def ref(self, conversation_id: str) -> Ref[Message]:
-        """The address of a conversation that exists."""
+        """The address of a conversation that exists. Raises `RegistryClosed` too."""
+        if self._closing:
+            raise RegistryClosed("the server is shutting down")
         if not self._house.store.exists(conversation_id) or conversation_id in self._dying:
             raise ConversationNotFound(conversation_id)
         return self._registry.ref(conversation_id)
@@ -75,6 +76,8 @@ class Conversations:
 
         Raises `Refused` when there is no room for its run-time, and `StorageError`; then nothing is left of it.
         """
+        if self._closing:
+            raise RegistryClosed("the server is shutting down")
         conversation_id, now = uuid4().hex, self._house.now()
         events = [Event(0, now, Source.ENVIRONMENT, created)]
         if first_message is not None:
@@ -309,16 +312,20 @@ class Conversations:
         cell = self._registry.peek(conversation_id)
         return Residency.COLD if cell is None else cell.residency
 
-    async def close(self) -> None:
-        """Stop every run-time, so that no process outlives the server (K35)."""
-        async with trio.open_nursery() as nursery:
-            for conversation_id in tuple(self._house.hot):
-                nursery.start_soon(self._drain, conversation_id)
+    # --- the end -------------------------------------------------------------------------------------------------
 
-    async def _drain(self, conversation_id: str) -> None:
-        """As a stop, but what awaits the user's word goes on waiting."""
-        with trio.move_on_after(STOP_DEADLINE_SECONDS):
-            await self._registry.ref(conversation_id).ask(c.Shut(c.Why.DRAIN), lane=Lane.CONTROL)
+    def refuse_commands(self) -> None:
+        """From now on nothing new is begun (K35); who looks or reads is answered, and what waits is done."""
+        self._closing = True
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    async def drain(self, grace: trio.CancelScope) -> None:
+        """See `actors.conversation.drain`."""
+        self.refuse_commands()
+        await drain(self._house, self._registry, grace)
 
     def statistics(self) -> dict[str, Any]:
         return {**self._house.store.statistics(), "hot": len(self._house.hot)}
@@ -367,7 +374,7 @@ async def open_conversations(
                     clock.start_soon(_ring, house)
                     yield conversations
                     clock.cancel_scope.cancel()
-                await conversations.close()
+                await conversations.drain(trio.CancelScope(deadline=trio.current_time()))
 
 
 async def _ring(house: House) -> None:

@@ -196,8 +196,3 @@ def test_a_connection_that_is_reset_is_gone_and_its_siblings_do_not_notice(serve
         time.sleep(0.05)
     sibling.disconnect()
     doomed.shutdown()
-
-
-def test_k35_sigterm_ends_with_status_0(server: ServerProcess) -> None:
-    server.create("hello")
-    assert server.stop() == 0

@@ -289,7 +289,7 @@ async def test_the_server_stops_although_clients_hang() -> None:
         silent = await wire.joined()
         await trio.testing.wait_all_tasks_blocked()
         wire.stopping.set()
-        wire.endpoint.close_all()
+        await wire.endpoint.close_all(0.1)
         assert (await hung.answer())[1] == b"1"
         frames = await silent.frames_until_eof()
         assert [opcode for opcode, _ in frames] == [8]  # K35, E35: no DISCONNECT packet

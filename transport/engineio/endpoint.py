@@ -65,10 +65,15 @@ class Endpoint:
             task_status.started()
             await trio.sleep_forever()
 
-    def close_all(self) -> None:
-        """End every session without a DISCONNECT, so that clients come back (K35, E35)."""
-        for connection in tuple(self._connections.values()):
+    async def close_all(self, seconds: float) -> None:
+        """End every session within so long, without a DISCONNECT, so that clients come back (K35, E35).
+
+        One after the other, so that they do not all come back at the same moment.
+        """
+        connections = tuple(self._connections.values())
+        for connection in connections:
             connection.close(Reason.SHUTTING_DOWN)
+            await trio.sleep(seconds / len(connections))
 
     async def _open(self, peer: Peer, transport: Transport) -> Connection:
         connection = Connection(secrets.token_urlsafe(15), peer, self._options, transport)

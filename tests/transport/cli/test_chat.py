@@ -159,6 +159,7 @@ def test_ctrl_c_ends_it_without_a_trace(server: ServerProcess) -> None:
     terminal = Terminal("--url", server.url)
     terminal.wait_for("[agent: ")
     terminal.process.send_signal(signal.SIGINT)
+    terminal.process.wait(WAIT_SECONDS)  # before the keyboard is closed, which would end it as well
     status, rest = terminal.end()
     assert status == 130
     assert not [text for text in rest if "Traceback" in text]
