@@ -185,6 +185,13 @@ def test_guessing_ends_in_429_at_every_door_and_not_for_who_is_logged_in(server:
     assert Answer(server, "GET", "/alive").status == 200
 
 
+def test_a_command_does_not_find_the_key_in_its_environment(server: ServerProcess) -> None:
+    conversation_id = server.create("$ env; echo the end")
+    observation = server.wait_for(conversation_id, "run")
+    assert "the end" in observation["content"]
+    assert KEY not in observation["content"]
+
+
 @pytest.fixture
 def limited(tmp_path: Path) -> Iterator[ServerProcess]:
     limits = {"GREENROOM_RATE_LIMIT": "2", "GREENROOM_RATE_BURST": "5", "GREENROOM_TRUSTED_PROXIES": "127.0.0.1"}

@@ -4,6 +4,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.wallclock
 
 
 @asynccontextmanager
-async def bystander(**options: object) -> AsyncIterator[Wire]:
+async def bystander(**options: Any) -> AsyncIterator[Wire]:
     """A wire with somebody on it who must be served before, during and after."""
     async with open_wire(**options) as wire:
         innocent = await wire.joined()
@@ -81,7 +82,7 @@ async def test_h2c_is_refused() -> None:
             b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
             b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
         )
-        assert (await ends(raw)).startswith(b"HTTP/1.1 400")
+        assert (await ends(raw)).startswith(b"HTTP/1.1 404")
 
 
 async def test_an_upgrade_by_post_is_refused() -> None:
@@ -262,7 +263,7 @@ async def test_a_half_sent_body_is_dropped_after_its_deadline(monkeypatch: pytes
         sid = await wire.polling()
         raw = await wire.raw()
         target = f"/socket.io/?EIO=4&transport=polling&sid={sid}"
-        await raw.send(f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n4".encode())
+        await raw.send(f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n4".encode())
         await ends(raw)
 
 
@@ -271,7 +272,7 @@ async def test_an_http_client_that_never_reads_its_answer_is_dropped(monkeypatch
     async with bystander() as wire:
         raw = await wire.raw()
         raw.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        requests = b"".join(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 8000) for _ in range(50))
+        requests = b"".join(b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"x" * 8000) for _ in range(50))
 
         async def ask() -> None:
             while True:

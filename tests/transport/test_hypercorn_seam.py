@@ -37,6 +37,8 @@ def test_the_server_has_the_parts_that_our_run_is_made_of() -> None:
 
 def test_h11_keeps_the_bytes_behind_an_upgrade_request() -> None:
     connection = h11.Connection(h11.SERVER)
-    connection.receive_data(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81")
+    connection.receive_data(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81"
+    )
     assert isinstance(connection.next_event(), h11.Request)
     assert connection.trailing_data == (b"\x81", False)

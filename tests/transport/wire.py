@@ -1,4 +1,4 @@
-"""A whole wire for tests: the real listener, hypercorn included, with an echo server behind it on a loopback port.
+"""A whole wire for tests: the real listener and front, hypercorn included, and an echo server behind them.
 
 `Raw` is a client of bytes: it can be as rude as a test needs. Its WebSocket half frames and unmasks by hand, so that
 no library's good manners stand between the test and the server.
@@ -14,15 +14,21 @@ import attrs
 import orjson
 import trio
 
-from transport.engineio.endpoint import Endpoint, Upgrade
+from transport.admission import Admission
+from transport.engineio.endpoint import Endpoint
 from transport.engineio.options import Options
+from transport.front import Front
 from transport.listener import serve
+from transport.origins import OriginPolicy
+from transport.ratelimit import RateLimiter
 from transport.socketio.server import Accept, Ack, Connection, Refuse, Server
 
 __all__ = ["PATIENCE_SECONDS", "Echo", "Raw", "Wire", "open_wire"]
 
 # Longer than any honest wait of these tests, on a machine with other work to do.
 PATIENCE_SECONDS = 20.0
+
+LOOPBACK = OriginPolicy(on_loopback=True)
 
 
 @attrs.define
@@ -245,22 +251,18 @@ async def _rest(scope: Any, _receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def open_wire(**options: Any) -> AsyncIterator[Wire]:
-    """A server with an echo at `/` and at `/custom`; keyword arguments are those of `Options`."""
+async def open_wire(
+    policy: OriginPolicy = LOOPBACK, admission: Admission | None = None, **options: Any
+) -> AsyncIterator[Wire]:
+    """A server with an echo at `/` and at `/custom`; other keyword arguments are those of `Options`."""
     echo, custom, stopping = Echo(), Echo(), trio.Event()
     endpoint = Server({"/": echo, "/custom": custom}, Options(**options)).endpoint
 
-    async def root(scope: Any, receive: Any, send: Any) -> None:
-        app = endpoint.polling if scope["path"].startswith("/socket.io/") else _rest
-        await app(scope, receive, send)
-
-    async def upgrade(stream: trio.SocketStream, asked: Upgrade) -> None:
-        await endpoint.websocket(stream, asked)
-
+    front = Front(_rest, endpoint, policy, admission or Admission(None, RateLimiter(0, 1)))
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         await nursery.start(endpoint.run)
-        nursery.start_soon(serve, listeners, root, upgrade, stopping)
+        nursery.start_soon(serve, listeners, front.app, front.upgrade, stopping)
         wire = Wire(listeners[0].socket.getsockname()[1], echo, endpoint, stopping, nursery)
         try:
             yield wire

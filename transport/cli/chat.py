@@ -178,6 +178,8 @@ class _Chat:
             async with self._open() as socket:
                 await self._talk(socket)
         except trio_websocket.ConnectionRejected as failure:
+            if failure.status_code in (429, 503):
+                return OSError(f"HTTP {failure.status_code}")
             raise ChatError(f"the server refused: HTTP {failure.status_code}") from failure
         except TransportError as failure:
             raise ChatError(f"the server does not speak Socket.IO: {failure}") from failure

@@ -68,7 +68,7 @@ async def test_a9_two_posters_end_the_session() -> None:
     async with open_wire() as wire:
         sid = await joined(wire)
         first = await wire.raw()
-        await first.send(f"POST {TARGET}&sid={sid} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n4".encode())
+        await first.send(f"POST {TARGET}&sid={sid} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n4".encode())
         await trio.testing.wait_all_tasks_blocked(0.05)
         assert (await wire.post(sid, b"6"))[0] == 400
         assert wire.echo.reasons == ["transport error"]
@@ -80,7 +80,7 @@ async def test_a10_a_client_gone_in_the_middle_ends_the_session(request_kind: st
         sid = await joined(wire)
         raw = await wire.raw()
         length = "Content-Length: 10\r\n" if request_kind == "POST" else ""
-        await raw.send(f"{request_kind} {TARGET}&sid={sid} HTTP/1.1\r\nHost: x\r\n{length}\r\n".encode())
+        await raw.send(f"{request_kind} {TARGET}&sid={sid} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n".encode())
         await trio.testing.wait_all_tasks_blocked(0.05)
         await raw.stream.aclose()
         with trio.fail_after(PATIENCE_SECONDS):
@@ -93,9 +93,9 @@ async def test_a10_a_client_gone_in_the_middle_ends_the_session(request_kind: st
 async def test_a11_a_body_too_large_is_413_and_the_session_lives(chunked: bool) -> None:  # noqa: FBT001 - a case
     async with open_wire(max_payload_bytes=1000) as wire:
         sid = await joined(wire)
-        body, headers = b"4" * 1001, "Host: x\r\nContent-Length: 1001\r\n\r\n"
+        body, headers = b"4" * 1001, "Host: localhost\r\nContent-Length: 1001\r\n\r\n"
         if chunked:
-            body, headers = b"3e9\r\n" + body + b"\r\n", "Host: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            body, headers = b"3e9\r\n" + body + b"\r\n", "Host: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         raw = await wire.raw()
         await raw.send(f"POST {TARGET}&sid={sid} HTTP/1.1\r\n{headers}".encode() + body)
         assert (await raw.answer())[0] == 413
