@@ -5,8 +5,10 @@ __all__ = [
     "ConversationExists",
     "ConversationNotFound",
     "CorruptLog",
+    "DamagedDocument",
     "LogClosed",
     "OutcomeUnknown",
+    "SecretUnreadable",
     "StorageDegraded",
     "StorageError",
     "StoreLocked",
@@ -55,6 +57,14 @@ class OutcomeUnknown(StorageError):
 
 class LogClosed(StorageError):
     """The log takes no more events: it was closed, or a sync on it has failed."""
+
+
+class DamagedDocument(StorageError):
+    """A document does not hold what was stored in it: nothing is overwritten, an operator must look at it."""
+
+
+class SecretUnreadable(StorageError):
+    """A sealed document opens with none of the secrets that this server has; it stays as it is."""
 
 
 class BadCursor(StorageError):
