@@ -1,0 +1,139 @@
+"""Secrets, hidden in whatever is about to become an event. Pure.
+
+What lives here: which texts are hidden, and `mask`, which goes through a command or a body to the last nested value.
+What must not: where secrets come from, or a list of the fields that may hold one; all may, but for the few whose words
+are the wire's own.
+
+It is for accidents, not against somebody who wants a secret out: a text that is encoded, spelled backwards or torn
+apart is another text. What a command prints is one text an observation, so nothing is torn between chunks; only where
+the middle of a long output was left out, half a secret may stand at either edge.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+__all__ = ["CHARACTERS_MIN", "MASK", "NO_MASKS", "VOCABULARY", "Masks", "is_maskable", "mask", "masks_of"]
+
+T = TypeVar("T")
+
+MASK = "<secret_hidden>"
+"""As on the V0 wire (contract §5)."""
+
+CHARACTERS_MIN = 6
+"""What is shorter would be found in the midst of ordinary words (D41), and is guessed sooner than it is seen."""
+
+DIFFERENT_CHARACTERS_MIN = 3
+"""A line of dashes is no secret."""
+
+LINE_CHARACTERS_MIN = 16
+"""From here on the lines of a longer secret, a private key say, are hidden one by one as well, if without spaces."""
+
+VOCABULARY = frozenset({"confirmation_state", "error_id", "git_provider", "kind", "quarantine", "trigger"})
+"""Fields whose words programs act upon. None of them holds what somebody typed or a command printed."""
+
+
+@attrs.frozen(repr=False)
+class Masks:
+    """Made by `masks_of`. `texts` are hidden, the longest first."""
+
+    texts: tuple[str, ...] = ()
+    pattern: re.Pattern[str] = re.compile(re.escape(MASK))
+
+    def hide(self, text: str) -> str:
+        """The text with a mask in place of every secret; a mask in it stays one."""
+        if not any(secret in text for secret in self.texts):
+            return text
+        return self.pattern.sub(MASK, text)
+
+    def __repr__(self) -> str:
+        return f"<Masks of {len(self.texts)}>"
+
+
+NO_MASKS = Masks()
+
+
+def is_maskable(secret: str) -> bool:
+    """Whether it can be hidden without tearing holes into ordinary text (D41)."""
+    text = secret.strip()
+    return len(text) >= CHARACTERS_MIN and len(set(text)) >= DIFFERENT_CHARACTERS_MIN
+
+
+def masks_of(secrets: Iterable[str]) -> Masks:
+    """Masks for these secrets, without those that are too short or too plain to be hidden."""
+    found = {text for secret in secrets if is_maskable(secret) for text in _texts(secret.strip())}
+    if not found:
+        return NO_MASKS
+    texts = sorted(found, key=lambda text: (-len(text), text))
+    return Masks(tuple(texts), re.compile("|".join(map(re.escape, (MASK, *texts)))))
+
+
+def _texts(secret: str) -> Iterator[str]:
+    yield secret
+    lines = secret.splitlines()
+    if len(lines) > 1:
+        yield "\r\n".join(lines)  # as a terminal shows it
+        yield from (line.strip() for line in lines if _stands_alone(line.strip()))
+
+
+def _stands_alone(line: str) -> bool:
+    return len(line) >= LINE_CHARACTERS_MIN and not any(map(str.isspace, line)) and is_maskable(line)
+
+
+def mask(masks: Masks, value: T) -> T:
+    """The command or body with every secret hidden, or the very same when there is nothing to hide."""
+    return value if not masks.texts else _masked(masks, value)
+
+
+def _masked(masks: Masks, value: Any) -> Any:
+    # Enums are texts to Python, and words of the wire to us.
+    if type(value) is str:
+        return masks.hide(value)
+    if type(value) is tuple:
+        return tuple(_masked(masks, part) for part in value)
+    if isinstance(value, Mapping):
+        return _opaque(masks, value)
+    return _with_fields(masks, value) if attrs.has(type(value)) else value
+
+
+def _with_fields(masks: Masks, value: Any) -> Any:
+    changes = {}
+    for field in attrs.fields(type(value)):
+        before = getattr(value, field.name)
+        after = before if field.name in VOCABULARY else _masked(masks, before)
+        if after != before:
+            changes[field.name] = after
+    return attrs.evolve(value, **changes) if changes else value
+
+
+def _opaque(masks: Masks, value: Any) -> Any:
+    """Values whose meaning is unknown: keys and numbers may be secrets as well."""
+    match value:
+        case str():
+            return masks.hide(value)
+        case bool():
+            return value
+        case int() | float():
+            text = str(value)
+            return value if masks.hide(text) == text else MASK
+        case Mapping():
+            return _opaque_mapping(masks, value)
+        case list() | tuple():
+            return [_opaque(masks, part) for part in value]
+        case _:
+            return value
+
+
+def _opaque_mapping(masks: Masks, value: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Keys that become equal by being hidden are numbered, so that no value is lost."""
+    found: dict[Any, Any] = {}
+    for key, part in value.items():
+        name = hidden = masks.hide(key) if isinstance(key, str) else key
+        number = 1
+        while name in found or (name != key and name in value):
+            number += 1
+            name = f"{hidden} ({number})"
+        found[name] = _opaque(masks, part)
+    return found
