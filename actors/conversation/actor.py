@@ -221,7 +221,7 @@ class ConversationActor:
             case Unsubscribe():
                 return None
             case _:
-                return message
+                return self._house.without_secrets(message)
 
     def _settle_place(self) -> None:
         if self._recovering:

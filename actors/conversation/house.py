@@ -6,7 +6,7 @@ hibernated conversation (K22). What must not: a decision, or a way to the outsid
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import trio
@@ -20,6 +20,7 @@ from actors.conversation.slots import Slots
 from actors.conversation.state import State, apply
 from actors.domain import events as e
 from actors.domain.commands import BusyPolicy, Shut, Why
+from actors.domain.masks import Masks, mask
 from actors.runtime import Alarms, Lane, Ref
 from actors.security.policy import Judge
 from storage.store import Store
@@ -31,6 +32,8 @@ __all__ = ["STOP_DEADLINE_SECONDS", "Dormant", "House", "Rules"]
 
 STOP_DEADLINE_SECONDS = 5.0
 """A run-time is closed within this (semantics, seams: POST stop)."""
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -77,6 +80,7 @@ class House:
     ref: Callable[[str], Ref[Any]]
     rules: Rules
     slots: Slots
+    masks: Callable[[], Masks]
     alarms: Alarms = attrs.field(factory=Alarms)
     hot: dict[str, "ConversationActor"] = attrs.field(factory=dict)
     dormant: dict[str, Dormant] = attrs.field(factory=dict)
@@ -85,6 +89,10 @@ class House:
         folder = self.store.workspace(conversation_id) or self.scratch / conversation_id
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def without_secrets(self, value: T) -> T:
+        """A command or body as it may become an event, live or on disk: whatever comes in passes here first (D41)."""
+        return mask(self.masks(), value)
 
     def apply(self, state: State, event: e.Event) -> State:
         """One event further, with the agent's word on whether it answers a message."""

@@ -28,6 +28,7 @@ from actors.conversation.table import Status
 from actors.domain import commands as c
 from actors.domain.codec import encode
 from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated, Event, MessageAction, Source
+from actors.domain.masks import NO_MASKS, Masks
 from actors.runtime import ActorError, Lane, Ref, Registry, RegistryClosed, Reply, Residency, open_registry
 from storage.errors import ConversationNotFound, StorageError
 from storage.event_log import EventLog, LogView
@@ -78,6 +79,7 @@ class Conversations:
         """
         if self._closing:
             raise RegistryClosed("the server is shutting down")
+        created, first_message = self._house.without_secrets((created, first_message))
         conversation_id, now = uuid4().hex, self._house.now()
         events = [Event(0, now, Source.ENVIRONMENT, created)]
         if first_message is not None:
@@ -355,9 +357,16 @@ async def _piece(log: EventLog | LogView, start: int, stop: int, count: int, *, 
 
 @asynccontextmanager
 async def open_conversations(
-    store: Store, agent: Agent, make_sandbox: MakeSandbox, rules: Rules | None = None
+    store: Store,
+    agent: Agent,
+    make_sandbox: MakeSandbox,
+    rules: Rules | None = None,
+    masks: Callable[[], Masks] = lambda: NO_MASKS,
 ) -> AsyncIterator[Conversations]:
-    """All conversations of a store, for the block; at its end their run-times are closed and their state is saved."""
+    """All conversations of a store, for the block; at its end their run-times are closed and their state is saved.
+
+    `masks` tells, whenever it is asked, what no event may show.
+    """
     rules = rules or Rules()
     with TemporaryDirectory(prefix="greenroom-") as scratch:
         async with trio.open_nursery() as nursery:
@@ -367,7 +376,7 @@ async def open_conversations(
                 return registry.ref(key)
 
             slots = Slots(rules.run_times_max)
-            house = House(store, agent, make_sandbox, nursery, Path(scratch), utc_now, ref, rules, slots)
+            house = House(store, agent, make_sandbox, nursery, Path(scratch), utc_now, ref, rules, slots, masks)
             async with open_registry(lambda context: ConversationActor(context, house)) as registry:
                 conversations = Conversations(house, registry)
                 async with trio.open_nursery() as clock:

@@ -15,6 +15,7 @@ from actors.conversation.house import Rules
 from actors.conversation.service import Conversations, open_conversations
 from actors.conversation.summary import describe
 from actors.domain.events import ConversationCreated, MessageAction
+from actors.domain.masks import NO_MASKS, Masks
 from actors.sandbox.port import Sandbox
 from storage.disk import Disk
 from storage.memory_disk import MemoryDisk
@@ -112,6 +113,7 @@ async def open_house(
     disk: Disk | None = None,
     replies: dict[str, Reply] | None = None,
     prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+    masks: Masks = NO_MASKS,
 ) -> AsyncIterator[Tenancy]:
     """The service with understudy, until the end of the block. `prepare` is what opening a sandbox waits for."""
     tenancy: Tenancy
@@ -123,7 +125,7 @@ async def open_house(
 
     async with (
         open_store(disk or MemoryDisk(), describe) as store,
-        open_conversations(store, Understudy(), open_sandbox, rules) as conversations,
+        open_conversations(store, Understudy(), open_sandbox, rules, lambda: masks) as conversations,
         trio.open_nursery() as nursery,
     ):
         tenancy = Tenancy(conversations, nursery)

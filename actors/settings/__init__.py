@@ -1,0 +1,1 @@
+"""What the user has set and entrusted to the server: settings, provider tokens, custom secrets."""
