@@ -1,6 +1,9 @@
 """The composition root: the only place where rooms are wired together."""
 
 import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 import structlog
@@ -17,10 +20,12 @@ from actors.sandbox.port import SandboxKind
 from actors.security.policy import Judge, Ruling, choose_policy
 from actors.security.port import Risk
 from actors.security.rules import Rules as SecurityRules
+from actors.settings.keeper import Keeper, open_keeper
 from storage.committer import Durability
 from storage.disk import Disk
 from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
+from storage.secrets import open_safe
 from storage.store import open_store
 from transport import logs
 from transport.admission import Admission
@@ -29,7 +34,9 @@ from transport.config import Config
 from transport.engineio.options import Options
 from transport.front import ASGIApp, Front
 from transport.gateway import Gateway
+from transport.http import options, secrets, settings
 from transport.http.app import make_app
+from transport.http.options import Offer
 from transport.http.workspaces import Places
 from transport.listener import serve
 from transport.origins import OriginPolicy, is_loopback
@@ -56,7 +63,17 @@ def run(config: Config, disk: Disk | None = None) -> None:
     """
     logs.configure(config.log_level, as_json=config.log_json)
     _raise_descriptor_limit()
-    trio.run(_main, config, disk or _disk(config))
+    try:
+        trio.run(_main, config, disk or _disk(config))
+    except BaseExceptionGroup as group:
+        # Nurseries wrap what is raised within them; who starts the server is told the one thing that went wrong.
+        raise _only(group) from group
+
+
+def _only(failure: BaseException) -> BaseException:
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
+        [failure] = failure.exceptions
+    return failure
 
 
 def _disk(config: Config) -> Disk:
@@ -72,17 +89,19 @@ async def _main(config: Config, disk: Disk) -> None:
 
 async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
     listeners = await trio.open_tcp_listeners(config.port, host=config.host)
+    agent = Understudy()
     maker = await choose(
-        SandboxKind(config.sandbox), hidden_paths=(config.data,), timeout_seconds=config.sandbox_timeout_seconds
+        SandboxKind(config.sandbox), hidden_paths=_hidden_paths(config), timeout_seconds=config.sandbox_timeout_seconds
     )
     async with (
         open_store(disk, describe, Durability(config.durability)) as store,
-        open_conversations(store, Understudy(), maker.open, _rules(config)) as conversations,
+        _open_keeper(disk, config) as keeper,
+        open_conversations(store, agent, maker.open, _rules(config), keeper.masks) as conversations,
     ):
         admission = _admission(config)
         gateway = Gateway(conversations, admission)
-        options = Options(max_payload_bytes=V0_PAYLOAD_BYTES_MAX, unknown_namespace_body="Unable to connect")
-        endpoint = Server({"/": gateway}, options).endpoint
+        wire = Options(max_payload_bytes=V0_PAYLOAD_BYTES_MAX, unknown_namespace_body="Unable to connect")
+        endpoint = Server({"/": gateway}, wire).endpoint
         policy = OriginPolicy(
             on_loopback=is_loopback(config.host),
             permitted_origins=config.permitted_cors_origins,
@@ -95,6 +114,11 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
             lambda: {"ready": not shutdown.begun.is_set(), "durability": config.durability},
             places=Places(config.vscode_url, config.web_hosts),
             serves_page=config.serve_frontend,
+            resources=(
+                settings.blueprint(keeper),
+                secrets.blueprint(keeper),
+                options.blueprint(Offer((agent.name,), (agent.name,), ("rules",)), keeper),
+            ),
         )
         async with trio.open_nursery() as sessions:
             await sessions.start(endpoint.run)
@@ -107,6 +131,18 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
                 await endpoint.close_all(STAGGER_SECONDS)
                 await conversations.drain(shutdown.grace)
             sessions.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _open_keeper(disk: Disk, config: Config) -> AsyncIterator[Keeper]:
+    """After the store, whose lock says that nobody else generates a secret meanwhile."""
+    safe = await open_safe(disk, config.jwt_secret, config.jwt_secrets_old)
+    yield await open_keeper(safe, [config.session_api_key or ""])
+
+
+def _hidden_paths(config: Config) -> tuple[Path, ...]:
+    """What no command may see: the data, and the file that may hold secrets."""
+    return (config.data,) if config.file is None else (config.data, config.file)
 
 
 def _rules(config: Config) -> Rules:

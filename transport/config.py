@@ -23,7 +23,7 @@ class ConfigError(Exception):
 
 @attrs.frozen
 class Config:
-    """`data` is V0's file_store_path."""
+    """`data` is V0's file_store_path; `file` is the TOML file that was read, if any."""
 
     host: str = "127.0.0.1"
     port: int = 3000
@@ -56,6 +56,9 @@ class Config:
     trusted_proxies: tuple[Network, ...] = ()
     log_level: str = "info"
     log_json: bool = False
+    jwt_secret: str = attrs.field(default="", repr=False)
+    jwt_secrets_old: tuple[str, ...] = attrs.field(default=(), repr=False)
+    file: Path | None = None
 
 
 def _port(text: str) -> int:
@@ -147,6 +150,10 @@ def _addresses(text: str) -> tuple[str, ...]:
     return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _secrets(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 @attrs.frozen
 class _Setting:
     field: str
@@ -200,6 +207,8 @@ _SETTINGS = (
     _Setting("rate_limit_per_second", _rate, ("GREENROOM_RATE_LIMIT",), ("core", "rate_limit")),
     _Setting("rate_burst", _count, ("GREENROOM_RATE_BURST",), ("core", "rate_burst")),
     _Setting("trusted_proxies", networks, ("GREENROOM_TRUSTED_PROXIES",), ("core", "trusted_proxies")),
+    _Setting("jwt_secret", str, ("JWT_SECRET",), ("core", "jwt_secret"), is_secret=True),
+    _Setting("jwt_secrets_old", _secrets, ("GREENROOM_JWT_SECRETS_OLD",), ("core", "jwt_secrets_old"), is_secret=True),
     _Setting("log_level", _choice("debug", "info", "warning", "error"), ("LOG_LEVEL",)),
     _Setting("log_json", _flag, ("LOG_JSON",)),
 )

@@ -31,7 +31,7 @@ DIFFERENT_CHARACTERS_MIN = 3
 LINE_CHARACTERS_MIN = 16
 """From here on the lines of a longer secret, a private key say, are hidden one by one as well, if without spaces."""
 
-VOCABULARY = frozenset({"confirmation_state", "error_id", "git_provider", "kind", "quarantine", "trigger"})
+VOCABULARY = frozenset({"error_id", "git_provider", "kind", "quarantine", "trigger"})
 """Fields whose words programs act upon. None of them holds what somebody typed or a command printed."""
 
 

@@ -68,10 +68,17 @@ def test_the_nearer_source_wins_and_an_empty_value_is_none(
             "trusted_proxies",
             (ip_network("10.0.0.1"), ip_network("fd00::/8")),
         ),
+        ({"JWT_SECRET": "Given, As is"}, "jwt_secret", "Given, As is"),
+        ({"GREENROOM_JWT_SECRETS_OLD": "One, Two ,"}, "jwt_secrets_old", ("One", "Two")),
     ],
 )
 def test_the_environment_by_v0s_names(environment: dict[str, str], field: str, value: object) -> None:
     assert getattr(load({}, environment, {}, ""), field) == value
+
+
+def test_a_secret_is_in_no_repr() -> None:
+    config = load({}, {"JWT_SECRET": "xyzzy1", "GREENROOM_JWT_SECRETS_OLD": "xyzzy2,xyzzy3"}, {}, "")
+    assert "xyzzy" not in repr(config)
 
 
 def test_the_file_by_v0s_sections() -> None:

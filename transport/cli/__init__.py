@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from storage.errors import StorageError
 from transport.config import ConfigError, load
 
@@ -51,7 +53,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     config = load(flags, os.environ, _toml(arguments.config), arguments.config or "")
     from transport.app import run
 
-    run(config)
+    run(attrs.evolve(config, file=Path(arguments.config) if arguments.config else None))
 
 
 def _toml(path: str | None) -> Mapping[str, Any]:

@@ -6,10 +6,10 @@ place where errors become answers. What must not: a route of a resource, or the 
 shares.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from quart import Response, request
+from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -50,15 +50,19 @@ def make_app(
     readiness: Callable[[], Mapping[str, Any]],
     *,
     places: workspace_routes.Places | None = None,
+    resources: Iterable[Blueprint] = (),
     serves_page: bool = True,
 ) -> QuartTrio:
-    """The ASGI application. `readiness` tells what `/readyz` shows; its `ready` decides the status."""
+    """The ASGI application. `readiness` tells what `/readyz` shows; its `ready` decides the status. `resources` are
+    those that are no conversation's."""
     app = QuartTrio("greenroom", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.url_map.merge_slashes = False  # `/api//conversations` is another path, not a redirect
     app.register_blueprint(conversation_routes.blueprint(conversations))
     app.register_blueprint(lifecycle_routes.blueprint(conversations))
     app.register_blueprint(event_routes.blueprint(conversations))
+    for resource in resources:
+        app.register_blueprint(resource)
     app.register_blueprint(trajectory_routes.blueprint(conversations))
     app.register_blueprint(workspace_routes.blueprint(conversations, places or workspace_routes.Places()))
     if serves_page:

@@ -19,6 +19,7 @@ __all__ = [
     "fields",
     "integer",
     "json_body",
+    "number",
     "one_of",
     "wrong_type",
 ]
@@ -53,8 +54,8 @@ def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     return Response(data, status, headers=dict(headers or {}), content_type="application/json")
 
 
-async def json_body(*, required: bool = True) -> dict[str, Any]:
-    """The request's JSON object. Raises `Invalid`."""
+async def json_body(*, required: bool = True, confidential: bool = False) -> dict[str, Any]:
+    """The request's JSON object. Raises `Invalid`, without a confidential body in it."""
     data = await request.get_data(as_text=False)
     if not data.strip():
         if required:
@@ -66,7 +67,7 @@ async def json_body(*, required: bool = True) -> dict[str, Any]:
         told = {"error": failure.msg}
         raise Invalid(Problem("json_invalid", ("body", failure.pos), "JSON decode error", {}, told)) from failure
     if not isinstance(body, dict):
-        raise Invalid(wrong_type(dict, body, "body"))
+        raise Invalid(wrong_type(dict, None if confidential else body, "body"))
     return body
 
 
@@ -100,6 +101,26 @@ def one_of(allowed: Sequence[str], value: Any, *loc: str) -> None:
     if value not in allowed:
         expected = " or ".join((", ".join(f"'{choice}'" for choice in allowed[:-1]), f"'{allowed[-1]}'"))
         raise Invalid(Problem("enum", loc, f"Input should be {expected}", value, {"expected": expected}))
+
+
+NUMBER_MAX = 2**53
+"""Beyond this JSON's readers disagree about whole numbers."""
+
+
+def number(kind: type[int] | type[float], value: Any, *loc: str) -> int | float:
+    """A number of this kind, which a text may hold as well, as V0 takes it. Raises `Invalid`."""
+    name, called = ("int", "integer") if kind is int else ("float", "number")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Invalid(Problem(f"{name}_type", loc, f"Input should be a valid {called}", value))
+    try:
+        found = kind(value)
+    except (ValueError, OverflowError):
+        raise Invalid(Problem(f"{name}_parsing", loc, f"Input should be a valid {called}", value)) from None
+    if not isinstance(value, str) and found != value:
+        raise Invalid(Problem("int_from_float", loc, "Input should be a valid integer", value))
+    if not -NUMBER_MAX <= found <= NUMBER_MAX:
+        raise Invalid(Problem("number_range", loc, "Input should be a number that JSON can carry", value))
+    return found
 
 
 def integer(name: str, default: int | None) -> Any:

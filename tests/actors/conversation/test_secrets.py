@@ -26,7 +26,7 @@ def written(disk: MemoryDisk) -> bytes:
 
 async def test_d41_a_secret_that_anybody_brings_is_on_no_disk_and_at_no_client(autojump_clock: Clock) -> None:
     disk = MemoryDisk()
-    async with open_house(STILL, disk, REPLIES, MASKS) as house:
+    async with open_house(STILL, disk, REPLIES, masks=MASKS) as house:
         created = ConversationCreated(title=f"t {SECRET}", conversation_instructions=SECRET)
         summary = await house.conversations.create(created, MessageAction(f"first {SECRET}", image_urls=(SECRET,)))
         it = summary.conversation_id

@@ -76,7 +76,7 @@ def test_d41_a_command_is_hidden_to_the_last_body_in_it(command: c.Command) -> N
 
 def test_d41_the_words_of_the_wire_stay_what_they_are() -> None:
     masks = masks_of(["confirmed", "running", "github", "AGENT_ERROR$BAD_ACTION", "content", "awaiting_user_input"])
-    action = e.RunAction("ls", confirmation_state="confirmed")
+    action = e.RunAction("ls", confirmation_state=e.ConfirmationState.CONFIRMED)
     assert mask(masks, action) == action
     changed = e.AgentStateChanged(e.AgentState.AWAITING_USER_INPUT)
     assert mask(masks, changed).agent_state is e.AgentState.AWAITING_USER_INPUT

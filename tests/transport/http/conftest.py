@@ -8,11 +8,15 @@ from quart.typing import TestClientProtocol as Client
 from actors.agent.understudy import Understudy
 from actors.conversation.service import open_conversations
 from actors.conversation.summary import describe
+from actors.settings.keeper import open_keeper
 from storage.memory_disk import MemoryDisk
+from storage.secrets import open_safe
 from storage.store import open_store
 from tests.fakes.scripted_sandbox import ScriptedSandbox
 from transport.admission import Admission
+from transport.http import options, secrets, settings
 from transport.http.app import make_app
+from transport.http.options import Offer
 from transport.origins import OriginPolicy
 from transport.ratelimit import RateLimiter
 
@@ -21,14 +25,22 @@ OPEN = Admission(None, RateLimiter(0, 1))
 
 POLICY = OriginPolicy(on_loopback=True, permitted_origins=("http://ui.example",))
 
+OFFER = Offer(models=("understudy",), agents=("understudy",), security_analyzers=("b", "a"))
+
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    async with (
-        open_store(MemoryDisk(), describe) as store,
-        open_conversations(store, Understudy(), ScriptedSandbox.open) as conversations,
-    ):
-        yield make_app(conversations, POLICY, OPEN, lambda: {"ready": True, "durability": "sync"}).test_client()
+    disk = MemoryDisk()
+    async with open_store(disk, describe) as store:
+        keeper = await open_keeper(await open_safe(disk))
+        async with open_conversations(store, Understudy(), ScriptedSandbox.open, masks=keeper.masks) as conversations:
+            resources = (
+                settings.blueprint(keeper), secrets.blueprint(keeper), options.blueprint(OFFER, keeper),
+            )  # fmt: skip
+            app = make_app(
+                conversations, POLICY, OPEN, lambda: {"ready": True, "durability": "sync"}, resources=resources
+            )
+            yield app.test_client()
 
 
 @pytest.fixture
