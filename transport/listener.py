@@ -13,7 +13,7 @@ import h11
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import RawData
+from hypercorn.events import Closed, RawData
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -119,6 +119,14 @@ class _Connection(TCPServer):
             if self.handed_over is None:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
                     await self._close()
+
+    async def protocol_send(self, event: Any) -> None:
+        """A connection that ends before its request is whole ends in `_read_data`, which throws away the rest."""
+        connection = cast("h11.Connection", cast("_Protocol", self.protocol).connection)
+        if isinstance(event, Closed) and connection.their_state is h11.SEND_BODY:
+            await cast("GuardedStream", self.stream).linger()
+        else:
+            await super().protocol_send(event)
 
 
 def _config() -> Config:
