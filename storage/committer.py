@@ -5,6 +5,7 @@ A failure reaches only those who appended to the failing file: a failed write is
 never tried again on the same descriptor (K15).
 """
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
@@ -15,6 +16,7 @@ import trio
 
 from storage.disk import AppendFile, Disk
 from storage.errors import OutcomeUnknown, StorageDegraded, StorageError
+from storage.histogram import Histogram
 
 __all__ = ["Append", "Committer", "Durability"]
 
@@ -41,6 +43,7 @@ class Append:
     data: bytes
     error: StorageError | None = attrs.field(factory=lambda: OutcomeUnknown("the committer stopped in the middle"))
     done: bool = False
+    submitted_at: float = attrs.field(factory=trio.current_time)
     _waiters: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     def settle(self) -> None:
@@ -75,6 +78,10 @@ class Committer:
         self._threads = ThreadPoolExecutor(SYNC_THREADS_MAX, "greenroom-sync")
         self._groups = 0
         self._appends = 0
+        self.append_times = Histogram()
+        """From the submission of an append to its end."""
+        self.sync_times = Histogram()
+        """Of a whole group's syncs."""
 
     def submit(self, append: Append) -> None:
         """Take the bytes into the next group."""
@@ -116,8 +123,10 @@ class Committer:
         finally:
             self._busy = False
             self._group_ends.unpark_all()
+            now = trio.current_time()
             for append in group:
                 append.settle()
+                self.append_times.add(now - append.submitted_at)
         self._failed |= failed
         self._groups += 1
         self._appends += len(group)
@@ -142,7 +151,10 @@ class Committer:
         written = {id(append.file): append.file for append, error in zip(group, outcomes, strict=True) if error is None}
         if self._durability is Durability.SYNC:
             due = written
+        began = time.perf_counter()
         failures = self._sync(list(due.values()))
+        if due:
+            self.sync_times.add(time.perf_counter() - began)
         for append, error in zip(group, outcomes, strict=True):
             append.error = error or failures.get(id(append.file))
         return {key: file for key, file in due.items() if key in failures and key not in written}

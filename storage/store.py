@@ -27,6 +27,7 @@ from storage.errors import (
     UnknownFormat,
 )
 from storage.event_log import EventLog, LogView
+from storage.histogram import Histogram
 from storage.record import decode, encode_batch
 from storage.snapshot import Snapshot
 
@@ -150,6 +151,14 @@ class Store:
         if conversation_id not in self.catalogue:
             raise ConversationNotFound(conversation_id)
         return f"{CONVERSATIONS}/{conversation_id}/{name}".rstrip("/")
+
+    @property
+    def append_times(self) -> Histogram:
+        return self._committer.append_times
+
+    @property
+    def sync_times(self) -> Histogram:
+        return self._committer.sync_times
 
     def statistics(self) -> dict[str, int]:
         return {"conversations": len(self.catalogue), **self._committer.statistics()}

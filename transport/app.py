@@ -12,7 +12,7 @@ import trio
 from actors.agent.understudy import Understudy
 from actors.conversation.house import Rules
 from actors.conversation.idle import IdleLimits
-from actors.conversation.service import open_conversations
+from actors.conversation.service import Conversations, open_conversations
 from actors.conversation.summary import describe
 from actors.domain.commands import BusyPolicy
 from actors.sandbox.choose import choose
@@ -31,6 +31,7 @@ from transport import logs
 from transport.admission import Admission
 from transport.auth import SessionKey
 from transport.config import Config
+from transport.engineio.endpoint import Endpoint
 from transport.engineio.options import Options
 from transport.front import ASGIApp, Front
 from transport.gateway import Gateway
@@ -42,6 +43,7 @@ from transport.listener import serve
 from transport.origins import OriginPolicy, is_loopback
 from transport.proxies import TrustedProxies
 from transport.ratelimit import RateLimiter
+from transport.refusals import Refusals
 from transport.shutdown import Shutdown, shutdown_on_signals
 from transport.socketio.server import Server
 
@@ -99,7 +101,8 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
         open_conversations(store, agent, maker.open, _rules(config), keeper.masks) as conversations,
     ):
         admission = _admission(config)
-        gateway = Gateway(conversations, admission)
+        refusals = Refusals()
+        gateway = Gateway(conversations, admission, refusals)
         wire = Options(max_payload_bytes=V0_PAYLOAD_BYTES_MAX, unknown_namespace_body="Unable to connect")
         endpoint = Server({"/": gateway}, wire).endpoint
         policy = OriginPolicy(
@@ -119,6 +122,8 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
                 secrets.blueprint(keeper),
                 options.blueprint(Offer((agent.name,), (agent.name,), ("rules",)), keeper),
             ),
+            refusals=refusals,
+            metrics=lambda: _metrics(conversations, endpoint, refusals, config),
         )
         async with trio.open_nursery() as sessions:
             await sessions.start(endpoint.run)
@@ -143,6 +148,12 @@ async def _open_keeper(disk: Disk, config: Config) -> AsyncIterator[Keeper]:
 def _hidden_paths(config: Config) -> tuple[Path, ...]:
     """What no command may see: the data, and the file that may hold secrets."""
     return (config.data,) if config.file is None else (config.data, config.file)
+
+
+def _metrics(conversations: Conversations, endpoint: Endpoint, refusals: Refusals, config: Config) -> tuple[str, bytes]:
+    from transport.metrics import Metrics  # a tenth of a second that no start waits for
+
+    return Metrics(conversations, endpoint, refusals, config.durability).render()
 
 
 def _rules(config: Config) -> Rules:

@@ -18,7 +18,7 @@ from storage.errors import StorageError
 from transport.admission import Admission
 from transport.errors import TransportError
 from transport.guard import log_failure
-from transport.refusals import refusal
+from transport.refusals import Refusals
 from transport.socketio.codec import Encoded, event, event_from_json
 from transport.socketio.server import Accept, Ack, Connection, Refuse
 
@@ -56,13 +56,14 @@ class _AckReply:
 
     connection: Connection
     ack: Ack | None
+    refusals: Refusals
 
     def succeed(self, value: object) -> None:  # noqa: ARG002 - the ack of an action without a key is empty
         if self.ack is not None:
             self.ack()
 
     def fail(self, error: Exception) -> None:
-        told = refusal(error)
+        told = self.refusals.tell(error)
         if told is None:
             error_id = log_failure("action_failed", error, connection=self.connection.sid)
             code, message = "internal_error", f"Internal error {error_id}"
@@ -76,7 +77,8 @@ class _AckReply:
 class Gateway:
     """The handler of namespace `/`."""
 
-    def __init__(self, conversations: Conversations, admission: Admission) -> None:
+    def __init__(self, conversations: Conversations, admission: Admission, refusals: Refusals | None = None) -> None:
+        self._refusals = refusals or Refusals()
         self._conversations = conversations
         self._admission = admission
         self._cursors: dict[str, tuple[str, Cursor]] = {}
@@ -112,14 +114,14 @@ class Gateway:
         except TransportError:
             return  # the connection closed while its cursor was behind
         except (StorageError, ActorError) as failure:
-            _AckReply(connection, None).fail(failure)
+            _AckReply(connection, None, self._refusals).fail(failure)
             connection.disconnect(close_transport=False)
 
     def received(self, connection: Connection, name: str, args: list[Any], ack: Ack | None, *, size_bytes: int) -> None:
         """Contract §2.5, with refusals told (D22). Other events are ignored."""
         if name not in USER_ACTIONS:
             return
-        reply = _AckReply(connection, ack)
+        reply = _AckReply(connection, ack, self._refusals)
         conversation_id, _ = self._cursors[connection.sid]
         try:
             body = decode_client_action(args[0] if args else None)

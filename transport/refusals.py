@@ -4,6 +4,8 @@ An error that is not in the table is nobody's business outside: strangers see "I
 explains.
 """
 
+from collections import Counter
+
 import attrs
 
 from actors.conversation.errors import Refused
@@ -11,7 +13,7 @@ from actors.domain.codec import DecodeError
 from actors.runtime import ActorCrashed, ActorFailed, AskTimedOut, Expired, MailboxFull, RegistryClosed, ServerFull
 from storage.errors import BadCursor, ConversationNotFound, CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
 
-__all__ = ["Refusal", "refusal"]
+__all__ = ["Refusal", "Refusals", "refusal"]
 
 
 @attrs.frozen
@@ -59,3 +61,16 @@ def refusal(error: Exception) -> Refusal | None:
     if found is None or found.message:
         return found
     return attrs.evolve(found, message=str(error))
+
+
+@attrs.define
+class Refusals:
+    """The table at work: how often what was refused, by code."""
+
+    counts: Counter[str] = attrs.field(factory=Counter)
+
+    def tell(self, error: Exception) -> Refusal | None:
+        """As `refusal`, counted; what may not be told is an `internal_error`."""
+        told = refusal(error)
+        self.counts["internal_error" if told is None else told.code] += 1
+        return told

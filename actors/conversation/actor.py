@@ -91,11 +91,13 @@ class ConversationActor:
     async def activate(self) -> None:
         key = self._context.key
         self._wake_up(self._house.dormant.pop(key, None))
+        began = trio.current_time()
         try:
             self.log = await self._house.store.open_log(key)
         except CorruptLog as damage:
             raise CannotActivate("log_corrupt", str(damage)) from damage
         self.state = await replay(self._house, key, self.log)
+        self._house.replay_times.add(trio.current_time() - began)
         self._snapshot_at = self.state.next_id
         if self._run_time is None:
             self._run_time = self._make_run_time()

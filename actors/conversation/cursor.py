@@ -60,6 +60,11 @@ class Cursor:
         self._notices: dict[str, Published[object]] = {}
         self._attention = trio.lowlevel.ParkingLot()
 
+    @property
+    def behind(self) -> bool:
+        """Whether it reads from the log at its own pace, instead of being offered what comes."""
+        return not self._live
+
     def offer(self, first_id: int, published: Sequence[Published[object] | None]) -> None:
         """A durable batch; None stands for an event that sockets are not shown."""
         if not self._live:

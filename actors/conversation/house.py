@@ -23,6 +23,7 @@ from actors.domain.commands import BusyPolicy, Shut, Why
 from actors.domain.masks import Masks, mask
 from actors.runtime import Alarms, Lane, Ref
 from actors.security.policy import Judge
+from storage.histogram import Histogram
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class House:
     slots: Slots
     masks: Callable[[], Masks]
     alarms: Alarms = attrs.field(factory=Alarms)
+    replay_times: Histogram = attrs.field(factory=Histogram)
     hot: dict[str, "ConversationActor"] = attrs.field(factory=dict)
     dormant: dict[str, Dormant] = attrs.field(factory=dict)
 

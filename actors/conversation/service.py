@@ -23,6 +23,7 @@ from actors.conversation.microagents import load_microagents
 from actors.conversation.run_time import MakeSandbox
 from actors.conversation.slots import Slots
 from actors.conversation.state import State
+from actors.conversation.statistics import Statistics
 from actors.conversation.summary import Place, Summary, describe, summarise, v0_status
 from actors.conversation.table import Status
 from actors.domain import commands as c
@@ -329,8 +330,23 @@ class Conversations:
         self.refuse_commands()
         await drain(self._house, self._registry, grace)
 
-    def statistics(self) -> dict[str, Any]:
-        return {**self._house.store.statistics(), "hot": len(self._house.hot)}
+    def statistics(self) -> Statistics:
+        """A look at everything that is in memory; costs some microseconds for each of it."""
+        registry, house = self._registry.statistics(), self._house
+        hibernated = len(house.dormant)
+        cold = len(house.store.catalogue) - sum(registry.residency.values()) - hibernated
+        cursors = [cursor for actor in house.hot.values() for cursor in actor.cursors]
+        cursors += [cursor for dormant in house.dormant.values() for cursor in dormant.cursors]
+        return Statistics(
+            residency={**registry.residency, Residency.HIBERNATED: hibernated, Residency.COLD: max(cold, 0)},
+            run_times=len(house.slots),
+            readers=len(cursors),
+            readers_behind=sum(cursor.behind for cursor in cursors),
+            registry=registry,
+            appends=house.store.append_times,
+            syncs=house.store.sync_times,
+            replays=house.replay_times,
+        )
 
     def __repr__(self) -> str:
         return f"<Conversations {len(self._house.hot)} hot of {len(self._house.store.catalogue)}>"

@@ -19,7 +19,7 @@ from actors.runtime.errors import (
     ServerFull,
 )
 from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
-from actors.runtime.registry import Ref, Registry, open_registry
+from actors.runtime.registry import Ref, Registry, RegistryStatistics, open_registry
 from actors.runtime.restart import GiveUp, RestartAfter, RestartPolicy, judge
 from actors.runtime.supervisor import guarded
 
@@ -47,6 +47,7 @@ __all__ = [
     "Ref",
     "Registry",
     "RegistryClosed",
+    "RegistryStatistics",
     "Reply",
     "Residency",
     "RestartAfter",

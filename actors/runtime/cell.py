@@ -106,6 +106,7 @@ class Cell(Generic[M]):
         self.mailbox = mailbox
         self.residency = Residency.COLD
         self.crashes: list[float] = []
+        self.restarts = 0
         self.last_failure = ""
         self.failure: ActorFailed | None = None
         self._factory = factory

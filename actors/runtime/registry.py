@@ -1,6 +1,7 @@
 """The registry of virtual actors: at most one cell a key (K1), found or made without a checkpoint in between."""
 
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
@@ -15,7 +16,7 @@ from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits,
 from actors.runtime.restart import RestartPolicy
 from actors.runtime.supervisor import supervise
 
-__all__ = ["Ref", "Registry", "open_registry"]
+__all__ = ["Ref", "Registry", "RegistryStatistics", "open_registry"]
 
 M = TypeVar("M")
 
@@ -84,10 +85,15 @@ class Ref(Generic[M]):
 
 @attrs.frozen
 class RegistryStatistics:
-    """How many cells there are, by residency; everything else is cold and costs nothing."""
+    """How many cells there are, by residency; everything else is cold and costs nothing. What waits is over all
+    mailboxes, control lanes included; `restarts` and `dead_letters` count from the start of the process."""
 
     residency: dict[Residency, int]
     dead_letters: dict[str, int]
+    restarts: int
+    waiting_messages: int
+    waiting_bytes: int
+    oldest_wait_seconds: float
 
 
 class Registry(Generic[M]):
@@ -114,6 +120,7 @@ class Registry(Generic[M]):
         self._limiter = trio.CapacityLimiter(CONCURRENT_ACTIVATIONS_MAX)
         self._emptied = trio.lowlevel.ParkingLot()
         self._closed = False
+        self._past_restarts = 0
 
     def ref(self, key: str) -> Ref[M]:
         """An address for the key; this alone brings nothing to life."""
@@ -168,15 +175,25 @@ class Registry(Generic[M]):
 
     async def _keep(self, cell: Cell[M]) -> None:
         await supervise(cell, self._policy, self._limiter)  # type: ignore[arg-type]  # any message will do there
+        self._past_restarts += cell.restarts
+        cell.restarts = 0
         if cell.failure is None:
             del self._cells[cell.key]
         self._emptied.unpark_all()
 
     def statistics(self) -> RegistryStatistics:
-        counts: dict[Residency, int] = {}
-        for cell in self._cells.values():
-            counts[cell.residency] = counts.get(cell.residency, 0) + 1
-        return RegistryStatistics(counts, self.dead_letters.statistics())
+        cells = [cell.statistics() for cell in self._cells.values()]
+        mailboxes = [cell.mailbox for cell in cells]
+        now = trio.current_time()
+        oldest = min((found.oldest_queued_at for found in mailboxes if found.oldest_queued_at is not None), default=now)
+        return RegistryStatistics(
+            residency=dict(Counter(cell.residency for cell in cells)),
+            dead_letters=self.dead_letters.statistics(),
+            restarts=self._past_restarts + sum(cell.restarts for cell in self._cells.values()),
+            waiting_messages=sum(found.control + found.work for found in mailboxes),
+            waiting_bytes=sum(found.work_bytes for found in mailboxes),
+            oldest_wait_seconds=now - oldest,
+        )
 
     def __repr__(self) -> str:
         return f"<Registry {len(self._cells)} cells{' closed' if self._closed else ''}>"

@@ -43,6 +43,7 @@ async def supervise(
             if isinstance(verdict, GiveUp):
                 cell.fail(ActorFailed("crash_loop", f"{verdict.crashes} crashes within {policy.window_seconds} s"))
                 return
+            cell.restarts += 1
             await trio.sleep(verdict.delay_seconds)
 
 

@@ -58,6 +58,8 @@ class Endpoint:
         self._transports: dict[str, Transport] = {}
         self._nursery: trio.Nursery | None = None
 
+        self._slow_readers_closed = 0
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the sessions until cancelled."""
         async with trio.open_nursery() as nursery:
@@ -140,6 +142,7 @@ class Endpoint:
         try:
             await websocket.run_writer()
         except NetworkFault as failure:
+            self._slow_readers_closed += 1
             logger.info("slow_reader_closed", error=str(failure))
             websocket.closing = True
             scope.cancel()
@@ -279,7 +282,7 @@ class Endpoint:
         return b"".join(parts)
 
     def statistics(self) -> dict[str, int]:
-        return {"sessions": len(self._connections)}
+        return {"sessions": len(self._connections), "slow_readers_closed": self._slow_readers_closed}
 
     def __repr__(self) -> str:
         return f"<Endpoint {len(self._connections)} sessions>"

@@ -7,17 +7,14 @@ shares.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from actors.conversation.errors import Refused
 from actors.conversation.service import Conversations
-from actors.domain.codec import DecodeError
-from actors.runtime import ActorError
-from storage.errors import StorageError
 from transport.admission import Admission, folded
 from transport.guard import log_failure
 from transport.http import conversations as conversation_routes
@@ -29,7 +26,7 @@ from transport.http import trajectory as trajectory_routes
 from transport.http import workspaces as workspace_routes
 from transport.http.bodies import Invalid, answer, conversation_id_problem
 from transport.origins import OriginPolicy
-from transport.refusals import refusal
+from transport.refusals import Refusals
 
 __all__ = ["make_app"]
 
@@ -38,6 +35,9 @@ NO_CACHE = {
     "pragma": "no-cache",
     "expires": "0",
 }
+
+REASONS = {403: "foreign_origin", 422: "invalid", 429: "rate_limited"}
+"""For the count of refusals, where no error of ours has a code; else HTTP's own phrase."""
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 """As the largest message by socket (contract §2.1)."""
@@ -52,9 +52,12 @@ def make_app(
     places: workspace_routes.Places | None = None,
     resources: Iterable[Blueprint] = (),
     serves_page: bool = True,
+    refusals: Refusals | None = None,
+    metrics: Callable[[], tuple[str, bytes]] | None = None,
 ) -> QuartTrio:
     """The ASGI application. `readiness` tells what `/readyz` shows; its `ready` decides the status. `resources` are
-    those that are no conversation's."""
+    those that are no conversation's. `metrics` gives content type and text of one scrape."""
+    refusals = refusals or Refusals()
     app = QuartTrio("greenroom", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.url_map.merge_slashes = False  # `/api//conversations` is another path, not a redirect
@@ -69,8 +72,10 @@ def make_app(
         app.register_blueprint(page_routes.blueprint())
     app.register_blueprint(login_routes.blueprint(admission))
     _add_health(app, readiness)
-    _add_checks(app, policy, admission)
-    _add_errors(app)
+    if metrics is not None:
+        _add_metrics(app, metrics)
+    _add_checks(app, policy, admission, refusals)
+    _add_errors(app, refusals)
     return app
 
 
@@ -90,7 +95,14 @@ def _add_health(app: QuartTrio, readiness: Callable[[], Mapping[str, Any]]) -> N
         return answer({"status": "ready" if is_ready else "stopping", **told}, 200 if is_ready else 503)
 
 
-def _add_checks(app: QuartTrio, policy: OriginPolicy, admission: Admission) -> None:
+def _add_metrics(app: QuartTrio, metrics: Callable[[], tuple[str, bytes]]) -> None:
+    @app.get("/metrics")
+    async def show() -> Response:
+        content_type, text = metrics()
+        return Response(text, content_type=content_type)
+
+
+def _add_checks(app: QuartTrio, policy: OriginPolicy, admission: Admission, refusals: Refusals) -> None:
     @app.before_request
     async def check() -> Response | None:
         origin = request.headers.get("Origin")
@@ -115,12 +127,15 @@ def _add_checks(app: QuartTrio, policy: OriginPolicy, admission: Admission) -> N
     async def finish(response: Response) -> Response:
         if "cache-control" not in response.headers:
             response.headers.update(NO_CACHE)
+        if response.status_code >= 400 and not g.get("told"):
+            phrase = HTTPStatus(response.status_code).phrase.lower().replace(" ", "_")
+            refusals.counts[REASONS.get(response.status_code, phrase)] += 1
         asked = request.headers.get("Access-Control-Request-Headers", "")
         response.headers.update(policy.cors_headers(request.headers.get("Origin"), asked))
         return response
 
 
-def _add_errors(app: QuartTrio) -> None:
+def _add_errors(app: QuartTrio, refusals: Refusals) -> None:
     @app.errorhandler(Invalid)
     async def invalid(failure: Invalid) -> Response:
         return answer({"detail": [problem.body() for problem in failure.problems]}, 422)
@@ -133,13 +148,11 @@ def _add_errors(app: QuartTrio) -> None:
 
     @app.errorhandler(Exception)
     async def other(failure: Exception) -> Response:
-        told = refusal(failure) if isinstance(failure, KNOWN) else None
+        told = refusals.tell(failure)
+        g.told = True
         if told is None:
             error_id = log_failure("request_failed", failure, path=request.path)
             return answer({"detail": "Internal server error", "error_id": error_id}, 500)
         headers = {"retry-after": str(told.retry_after_seconds)} if told.retry_after_seconds is not None else {}
         body = {"detail": told.message, "code": told.code, "success": False, "error": told.message}
         return answer(body, told.status, headers)
-
-
-KNOWN = (Refused, DecodeError, ActorError, StorageError)

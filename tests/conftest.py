@@ -1,0 +1,7 @@
+"""What holds for all tests."""
+
+from hypothesis import settings
+
+# A machine that is busy with something else is no failure of what is tested; deadlines of ours have tests of their own.
+settings.register_profile("greenroom", deadline=None)
+settings.load_profile("greenroom")

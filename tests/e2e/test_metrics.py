@@ -1,0 +1,84 @@
+"""`/metrics` of the server process, read with Prometheus' own parser: every number is what was done to the server."""
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.server import ServerProcess
+from tests.e2e.test_real_clients import PythonClient
+
+pytestmark = pytest.mark.wallclock
+
+
+def scrape(server: ServerProcess) -> dict[str, float]:
+    """Samples by name and labels, as `name{label=value}`."""
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:  # noqa: S310 - our own server
+        text = answer.read().decode()
+    return {
+        sample.name + "".join(f"{{{name}={value}}}" for name, value in sample.labels.items()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def until(server: ServerProcess, holds: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+    deadline = time.monotonic() + 10
+    while not holds(found := scrape(server)):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+def test_what_was_done_is_what_is_shown(server: ServerProcess) -> None:
+    before = scrape(server)
+    assert before["greenroom_durability_info{mode=sync}"] == 1
+    assert before["greenroom_append_seconds_count"] == 0
+    hot, cold = server.create("hello"), server.create()
+    server.request("POST", f"/api/conversations/{cold}/stop", {})
+    client = PythonClient(server, hot, -1, ["websocket"])
+    for number in range(10):
+        client.say(f"/note {number}")
+    found = until(server, lambda found: found["greenroom_conversations{residency=hot}"] == 1)
+    assert found["greenroom_conversations{residency=cold}"] == 1
+    assert found["greenroom_run_times"] == 1
+    assert found["greenroom_connections"] == found["greenroom_readers"] == 1
+    assert found["greenroom_append_seconds_count"] >= 10
+    assert found["greenroom_append_seconds_bucket{le=+Inf}"] == found["greenroom_append_seconds_count"]
+    assert 0 < found["greenroom_sync_seconds_count"] <= found["greenroom_append_seconds_count"]
+    assert found["greenroom_replay_seconds_count"] == 2
+    assert found["greenroom_mailbox_messages"] == found["greenroom_mailbox_oldest_seconds"] == 0
+    assert found["greenroom_actor_restarts_total"] == 0
+    client.client.disconnect()
+    until(server, lambda found: found["greenroom_readers"] == 0)
+
+
+def test_refusals_are_counted_by_reason(server: ServerProcess) -> None:
+    conversation_id = server.create()
+    client = PythonClient(server, conversation_id, -1, ["websocket"])
+    client.client.call("oh_user_action", {"action": "run", "args": {"command": "id"}}, timeout=10)
+    with pytest.raises(urllib.error.HTTPError):
+        server.request("POST", "/api/conversations/unknown/message", {"message": "hi"})
+    client.client.disconnect()
+    found = scrape(server)
+    assert found["greenroom_refused_total{reason=bad_action}"] == 1
+    assert found["greenroom_refused_total{reason=not_found}"] == 1
+
+
+def test_k33_a_reader_that_is_behind_is_seen(server: ServerProcess) -> None:
+    conversation_id = server.create()
+    target = f"/socket.io/?EIO=4&transport=websocket&conversation_id={conversation_id}"
+    head = (
+        f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    with socket.socket() as sleeper:
+        sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sleeper.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        sleeper.sendall(head.encode() + b"\x81\x82\0\0\0\x0040")
+        server.request("POST", f"/api/conversations/{conversation_id}/message", {"message": "/burst 5000 1000"})
+        until(server, lambda found: found["greenroom_readers_behind"] == 1)
