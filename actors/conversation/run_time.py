@@ -59,6 +59,7 @@ class _Recorder:
     judge: Judge
     unread: list[int]
     left: dict[int, Body] = attrs.field(factory=dict)
+    asks: bool = False
 
     async def record(self, *bodies: Body, cause: int | None = None) -> tuple[int, ...]:
         if any(isinstance(body, RunAction) for body in bodies):
@@ -72,6 +73,9 @@ class _Recorder:
     async def act(self, action: RunAction, cause: int | None = None) -> int | None:
         verdict = self.judge.rule(action)
         ruled = attrs.evolve(action, security_risk=int(verdict.risk))
+        if verdict.ruling is not Ruling.ALLOW:
+            told = {"ruling": verdict.ruling.value, "reason": verdict.reason}
+            logger.info("action_ruled", conversation_id=self.ref.key, run=self.run, **told)
         match verdict.ruling:
             case Ruling.ALLOW:
                 [action_id] = await self._record(ruled, cause=cause)
@@ -80,6 +84,7 @@ class _Recorder:
                 await self._tell(Forbid(self.run, ruled, verdict.reason, cause))
                 return None
             case Ruling.CONFIRM:
+                self.asks = True
                 await self._tell(AskUser(self.run, ruled, verdict.reason, cause, tuple(self.unread)))
                 await trio.sleep_forever()
                 raise AssertionError("a run that asks the user is cancelled")
@@ -180,7 +185,8 @@ class RunTime:
             work = partial(self._perform, start, recorder, outcomes)
             failure = await guarded(work, "run_crashed", conversation_id=self._ref.key, run=run)
         outcome = outcomes[0] if outcomes else _without_outcome(failure)
-        logger.info("run_ended", conversation_id=self._ref.key, run=run, outcome=outcome.kind.value)
+        told = "asked" if recorder.asks else outcome.kind.value
+        logger.info("run_ended", conversation_id=self._ref.key, run=run, outcome=told)
         await self._report(EndRun(run, outcome.kind, outcome.reason, tuple(recorder.left.items())))
 
     async def _perform(self, start: StartRun, recorder: _Recorder, outcomes: list[Outcome]) -> None:

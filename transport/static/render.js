@@ -21,6 +21,7 @@ export class Renderer {
     this.queue = [];
     this.cards = new Map();
     this.waiting = null;
+    this.question = "";
     this.log.replaceChildren();
   }
 
@@ -110,6 +111,10 @@ export class Renderer {
 
   #await(card) {
     this.#outcome(card, "waiting", word("waits"));
+    if (this.question) {
+      card.risk.textContent = this.question;
+      card.risk.hidden = false;
+    }
     const button = (confirmed, text) =>
       el("button", { type: "button", class: confirmed ? "button small" : "button small quiet", onclick: () => this.decide(confirmed) }, text);
     card.buttons = el("div", { class: "card-buttons" }, button(true, word("confirm")), button(false, word("reject")));
@@ -117,7 +122,8 @@ export class Renderer {
     this.waiting = card;
   }
 
-  /** The decision comes as a copy of the action with an id of its own, which takes the place of the one that waited. */
+  /** The decision, a stop's among them, comes as a copy of the action with an id of its own, which takes the place of
+      the one that waited. Until then it waits, whatever becomes of the server meanwhile. */
   #decided() {
     this.waiting.node.remove();
     this.waiting = null;
@@ -151,10 +157,7 @@ export class Renderer {
   }
 
   #state({ agent_state: state, reason }) {
-    if (state !== "awaiting_user_confirmation" && this.waiting && !state.startsWith("user_")) {
-      this.waiting.buttons.remove();
-      this.waiting = null;
-    }
+    if (state === "awaiting_user_confirmation") this.question = reason;
     if (!hasWord(`saw_${state}`)) return null;
     const why = explain(reason, reason);
     return el("li", { class: "mark", data: { state } }, el("span", {}, word(`saw_${state}`) + (why ? `: ${why}` : "")));
