@@ -67,8 +67,7 @@ class Conversations:
         """The address of a conversation that exists. Raises `RegistryClosed` too."""
         if self._closing:
             raise RegistryClosed("the server is shutting down")
-        if not self._house.store.exists(conversation_id) or conversation_id in self._dying:
-            raise ConversationNotFound(conversation_id)
+        self.require(conversation_id)
         return self._registry.ref(conversation_id)
 
     # --- commands ------------------------------------------------------------------------------------------------
@@ -276,7 +275,8 @@ class Conversations:
 
     def require(self, conversation_id: str) -> None:
         """That there is such a conversation; brings nothing to life."""
-        self.ref(conversation_id)
+        if not self._house.store.exists(conversation_id) or conversation_id in self._dying:
+            raise ConversationNotFound(conversation_id)
 
     async def microagents(self, conversation_id: str) -> tuple[Microagent, ...]:
         """What its workspace instructs agents with. Brings nothing to life."""

@@ -14,8 +14,14 @@ PATIENCE_MS = 15_000
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    process = ServerProcess(tmp_path / "data")
+def environment() -> dict[str, str]:
+    """What the server is configured with; a test has its own by parametrizing it."""
+    return {}
+
+
+@pytest.fixture
+def server(tmp_path: Path, environment: dict[str, str]) -> Iterator[ServerProcess]:
+    process = ServerProcess(tmp_path / "data", environment)
     process.start()
     yield process
     process.kill()

@@ -3,9 +3,10 @@
 import re
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import PATIENCE_MS, Tabs
 from tests.e2e.server import ServerProcess
@@ -13,6 +14,8 @@ from tests.e2e.server import ServerProcess
 pytestmark = pytest.mark.wallclock
 
 expect.set_options(timeout=PATIENCE_MS)
+
+STATIC = Path(__file__).parents[2] / "transport" / "static"
 
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
@@ -107,6 +110,36 @@ def test_a_server_killed_and_restarted_leaves_no_gap_and_no_duplicate(server: Se
     assert shown_ids(other) == ids
 
 
+def test_what_comes_twice_is_shown_once_and_who_is_not_ready_is_asked_again(server: ServerProcess, tabs: Tabs) -> None:
+    conversation_id = server.create("/burst 5 20")
+    page = tabs.open(server.url)
+    connections: list[str] = []
+
+    def through_a_bad_wire(client: WebSocketRoute) -> None:
+        connections.append(client.url)
+        real = client.connect_to_server()
+
+        def deliver(packet: str | bytes) -> None:
+            text = str(packet)
+            if len(connections) == 1 and text.startswith("40"):
+                client.send('44{"message":"x","data":{"msg_id":"SESSION$SOCKET_NOT_INITIALIZED_ERROR_MESSAGE"}}')
+                return
+            client.send(text)
+            if text.startswith("42"):
+                client.send(text)
+
+        real.on_message(deliver)
+
+    page.route_web_socket(re.compile("/socket.io/"), through_a_bad_wire)
+    page.goto(f"{server.url}/conversations/{conversation_id}")
+    expect(page.locator(".message.theirs")).to_have_count(5)
+    say(page, "$ echo once")
+    expect(page.locator(".output")).to_have_text("once\n")
+    ids = shown_ids(page)
+    assert ids == sorted(set(ids))
+    assert len(connections) == 2
+
+
 def test_a_run_is_stopped(server: ServerProcess, tabs: Tabs) -> None:
     page = tabs.open(server.url)
     create(page, "$ sleep 60")
@@ -156,6 +189,15 @@ def test_an_error_is_shown_with_its_reason_and_resumed(
     expect(page.locator("#status")).to_have_text("Ready")
 
 
+@pytest.mark.parametrize("environment", [{"SANDBOX_CLOSE_DELAY": "1", "GREENROOM_CLOSE_CONNECTED": "true"}])
+def test_a_conversation_closed_for_idleness_says_so_and_opens_with_a_message(server: ServerProcess, tabs: Tabs) -> None:
+    page = open_conversation(tabs, server, server.create("$ echo once"))
+    expect(page.locator("#phase")).to_have_text(re.compile("^Closed after a while"))
+    expect(page.locator("#status")).to_have_text("Stopped")
+    say(page, "$ echo twice")
+    expect(page.locator(".output").last).to_have_text("twice\n")
+
+
 def test_a_refused_message_is_told_and_not_lost(server: ServerProcess, tabs: Tabs) -> None:
     conversation_id = server.create()
     page = open_conversation(tabs, server, conversation_id)
@@ -169,6 +211,23 @@ def test_a_refused_message_is_told_and_not_lost(server: ServerProcess, tabs: Tab
     expect(page.get_by_label("Message", exact=True)).to_have_value("are you there?")
 
 
+@pytest.mark.parametrize("environment", [{"GREENROOM_BUSY_POLICY": "reject"}])
+def test_a_message_that_a_live_conversation_refuses_is_told_once(server: ServerProcess, tabs: Tabs) -> None:
+    conversation_id = server.create("$ sleep 60")
+    page = open_conversation(tabs, server, conversation_id)
+    expect(page.locator("#status")).to_have_text("Running")
+    say(page, "are you there?")
+    expect(page.get_by_role("alert")).to_contain_text("the agent is busy")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("are you there?")
+    page.wait_for_timeout(300)  # the notice of the same refusal has come by then
+    expect(page.locator(".alert")).to_have_count(1)
+    chinese = open_conversation(tabs, server, conversation_id, "zh-CN")
+    expect(chinese.locator("#status")).to_have_text("运行中")
+    chinese.get_by_label("消息", exact=True).fill("在吗")
+    chinese.get_by_label("消息", exact=True).press("Enter")
+    expect(chinese.get_by_role("alert")).to_contain_text("智能体正忙")
+
+
 def test_an_unreachable_server_is_told_and_the_first_message_kept(server: ServerProcess, tabs: Tabs) -> None:
     page = tabs.open(server.url)
     expect(page.locator("#list-empty")).to_be_visible()
@@ -177,6 +236,43 @@ def test_an_unreachable_server_is_told_and_the_first_message_kept(server: Server
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("alert").first).to_contain_text("cannot be reached")
     expect(page.get_by_label("First message")).to_have_value("hello")
+
+
+KEY = "open-sesame-open-sesame"
+
+
+@pytest.mark.parametrize("environment", [{"SESSION_API_KEY": KEY}])
+def test_the_key_is_asked_for_once_and_leads_back(server: ServerProcess, tabs: Tabs) -> None:
+    page = tabs.open(f"{server.url}/conversations/{'0' * 32}")
+    page.wait_for_url(re.compile("/login"))
+    page.get_by_label("key").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).not_to_be_empty()
+    page.get_by_label("key").fill(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="There is no such conversation.")).to_be_visible()
+    page.get_by_role("link", name="All conversations").click()
+    create(page, "$ echo let in")
+    expect(page.locator(".output")).to_have_text("let in\n")
+    assert KEY not in str(page.evaluate("[document.cookie, JSON.stringify(localStorage), location.href]"))
+
+
+@pytest.mark.parametrize("environment", [{"SESSION_API_KEY": KEY}])
+def test_a_cookie_that_is_gone_leads_to_the_login_from_a_live_conversation(server: ServerProcess, tabs: Tabs) -> None:
+    page = tabs.open(server.url)
+    page.get_by_label("key").fill(KEY)
+    page.keyboard.press("Enter")
+    create(page, "/note here")
+    expect(page.locator("#connection")).to_have_text("Live")
+    address = page.url
+    page.context.clear_cookies()
+    server.kill()
+    server.start()
+    page.wait_for_url(re.compile("/login"))
+    page.get_by_label("key").fill(KEY)
+    page.keyboard.press("Enter")
+    page.wait_for_url(address)
+    expect(page.locator(".message.mine")).to_contain_text("/note here")
 
 
 def test_an_unknown_conversation_is_said_to_be_none(server: ServerProcess, tabs: Tabs) -> None:
@@ -255,6 +351,15 @@ def test_the_page_is_in_the_browsers_language(server: ServerProcess, tabs: Tabs)
     page = open_conversation(tabs, server, conversation_id, "zh-CN")
     expect(page.locator("#status")).to_have_text("就绪")
     assert page.evaluate("document.documentElement.lang") == "zh"
+
+
+def test_both_languages_have_every_text_that_the_page_asks_for(server: ServerProcess, tabs: Tabs) -> None:
+    page = tabs.open(server.url)
+    words = page.evaluate("import('/static/words.js').then(({ WORDS }) => WORDS)")
+    assert words["en"].keys() == words["zh"].keys()
+    texts = [file.read_text() for file in STATIC.iterdir() if file.suffix in (".js", ".html")]
+    asked = {name for text in texts for name in re.findall(r'(?:\bword\(|data-word(?:-\w+)?=)"(\w+)"', text)}
+    assert {"send", "skip", "unconfirmed"} <= asked <= words["en"].keys()
 
 
 def test_everything_is_done_by_keyboard(server: ServerProcess, tabs: Tabs) -> None:

@@ -1,7 +1,7 @@
 // The REST side of the server, one function a route. Every failure is one of two errors: the server said no, or it
 // could not be reached.
 
-import { explain, word } from "./words.js";
+import { excuse, explain, word } from "./words.js";
 
 /** The server answered with a refusal; `message` is for people, in their language where it has an id. */
 export class Refused extends Error {
@@ -55,7 +55,7 @@ async function refusal(response) {
   const detail = Array.isArray(told.detail) ? told.detail.map((problem) => problem.msg).join("; ") : told.detail;
   const text = told.message ?? told.error ?? detail ?? `${response.status} ${response.statusText}`;
   const id = told.error_id ? ` (${told.error_id})` : "";
-  return new Refused(response.status, explain(told.msg_id ?? told.code, `${text}${id}`));
+  return new Refused(response.status, told.msg_id ? explain(told.msg_id, text) : excuse(told.code, `${text}${id}`));
 }
 
 const at = (id) => `/api/conversations/${encodeURIComponent(id)}`;

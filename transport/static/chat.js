@@ -5,7 +5,7 @@ import { alarm, ask, byId } from "./dom.js";
 import { Renderer } from "./render.js";
 import { ConversationSocket, Unconfirmed } from "./socket.js";
 import { badge, isOpen, reasonOf, statusOf } from "./status.js";
-import { explain, word } from "./words.js";
+import { excuse, explain, word } from "./words.js";
 
 const NEAR_PX = 80;
 const LOOK_AGAIN_MS = 250;
@@ -76,7 +76,12 @@ export class Chat {
   }
 
   #notice(notice) {
-    if (notice.error) return alarm(notice.message);
+    if (notice.error) {
+      // A refusal comes as the answer to an action and again as a notice; it is told once.
+      if (notice.message !== this.told) alarm(notice.message);
+      this.told = null;
+      return;
+    }
     if (notice.conversation_title !== undefined) return this.#lookSoon();
     const text = explain(notice.id, notice.message);
     this.#phase(notice.type === "info" && notice.id !== "STATUS$READY" ? text : "");
@@ -100,7 +105,7 @@ export class Chat {
       this.takeBack = alarm(word("waitingFor"), { action, key: "connection" });
     }
     if (state === "refused") this.takeBack = alarm(explain(detail.data?.msg_id, detail.message), { key: "connection" });
-    if (state === "live") this.#lookSoon();
+    if (state === "live" || state === "refused") this.#lookSoon();
     if (state === "ended") {
       this.#lookSoon();
       if (!this.phaseStays) this.#phase("");
@@ -111,7 +116,7 @@ export class Chat {
 
   #lookSoon() {
     clearTimeout(this.lookTimer);
-    this.lookTimer = setTimeout(() => this.#look(), LOOK_AGAIN_MS);
+    if (!this.closed) this.lookTimer = setTimeout(() => this.#look(), LOOK_AGAIN_MS);
   }
 
   /** False when it is gone, so that nobody tries to join it again. */
@@ -128,7 +133,7 @@ export class Chat {
     }
     if (this.closed) return false;
     if (found === null) {
-      this.leave(true);
+      if (!this.isDeleting) this.leave(true);
       return false;
     }
     this.conversation = found;
@@ -184,10 +189,12 @@ export class Chat {
     try {
       await run();
     } catch (failure) {
-      const text = failure instanceof Unconfirmed ? word("unconfirmed") : failure.message;
-      if (!this.closed) alarm(text || word("refused"));
+      if (this.closed) return;
+      if (failure.error) this.told = failure.message;
+      const refusal = failure.error && excuse(failure.code, failure.message);
+      alarm(refusal || (failure instanceof Unconfirmed ? word("unconfirmed") : failure.message));
     }
-    if (!this.closed) this.#lookSoon();
+    this.#lookSoon();
   }
 
   async #say() {
@@ -204,8 +211,7 @@ export class Chat {
       // A refused message is not lost: it is there to be sent again.
       if (!field.value) field.value = text;
       field.dispatchEvent(new Event("input"));
-      // The server tells its refusal to this connection as a notice as well.
-      if (!failure.error) throw failure;
+      throw failure;
     }
   }
 
@@ -236,7 +242,8 @@ export class Chat {
   async #delete() {
     const sure = await ask({ title: word("deleteTitle"), text: word("deleteText"), ok: word("delete"), danger: true });
     if (sure === null) return;
-    await api.remove(this.id);
+    this.isDeleting = true;
+    await api.remove(this.id).finally(() => { this.isDeleting = false; });
     this.leave(false);
   }
 

@@ -5,6 +5,7 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 const CONNECT_MS = 15_000;
 const ACK_MS = 15_000;
+const NOT_READY = "SESSION$SOCKET_NOT_INITIALIZED_ERROR_MESSAGE";
 
 /** What was sent may or may not have arrived. */
 export class Unconfirmed extends Error {}
@@ -124,8 +125,7 @@ export class ConversationSocket {
       case "3":
         return this.#settle(Number(ack), JSON.parse(body)[0]);
       case "4":
-        this.#drop();
-        return this.#tell("refused", JSON.parse(body));
+        return this.#refused(JSON.parse(body));
     }
   }
 
@@ -137,6 +137,12 @@ export class ConversationSocket {
     }
     this.streamEpoch = epoch ?? null;
     this.#tell("live");
+  }
+
+  #refused(reason) {
+    if (reason.data?.msg_id === NOT_READY) return this.#retry();
+    this.#drop();
+    this.#tell("refused", reason);
   }
 
   #event(name, payload) {

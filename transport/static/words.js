@@ -3,7 +3,7 @@
 
 import { messages } from "./messages.js";
 
-const WORDS = {
+export const WORDS = {
   en: {
     skip: "Skip to the conversation", new: "New", conversations: "Conversations", more: "Show more",
     noConversations: "No conversations yet.", homeTitle: "What shall be done?", firstMessage: "First message",
@@ -19,7 +19,7 @@ const WORDS = {
     connecting: "Connecting …", live: "Live", offline: "Not connected",
     unconfirmed: "The connection was lost before the server confirmed. If your message is not in the history, send it again.",
     archived: "This conversation is archived. Take it out of the archive to go on.",
-    refused: "The server refused", failed: "This page has failed", running: "running", notRun: "not run",
+    failed: "This page has failed", running: "running", notRun: "not run",
     exit: "exit {0}", ended: "ended", thought: "Thought", finished: "Finished", error: "Error", you: "You", agent: "Agent",
     unknown: "Event", image: "Image", waits: "Waits for your decision", confirm: "Run it", reject: "Do not run it",
     rejected: "rejected", risk: "Risk: {0}", risk0: "low", risk1: "medium", risk2: "high",
@@ -47,7 +47,7 @@ const WORDS = {
     connecting: "正在连接……", live: "已连接", offline: "未连接",
     unconfirmed: "服务器确认之前连接中断。如果历史中没有这条消息，请重新发送。",
     archived: "此对话已归档。取消归档后才能继续。",
-    refused: "服务器拒绝了请求", failed: "页面出错", running: "运行中", notRun: "未执行",
+    failed: "页面出错", running: "运行中", notRun: "未执行",
     exit: "退出码 {0}", ended: "已结束", thought: "思考", finished: "完成", error: "错误", you: "你", agent: "智能体",
     unknown: "事件", image: "图片", waits: "等待你的决定", confirm: "执行", reject: "不执行",
     rejected: "已拒绝", risk: "风险：{0}", risk0: "低", risk1: "中", risk2: "高",
@@ -75,6 +75,9 @@ export const hasWord = (name) => name in WORDS[language];
 
 /** What an id of the server's means, or what it said itself. */
 export const explain = (id, otherwise = "") => messages[id]?.[language] ?? (otherwise || id || "");
+
+/** A refusal with a code: the server's own sentence says more, where it is in the language that is read. */
+export const excuse = (code, message) => (language === "en" && message ? message : explain(code, message));
 
 /** Put the texts into the document as it was delivered. */
 export function translate(root = document) {
