@@ -3,6 +3,7 @@
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,9 +18,9 @@ from actors.conversation.summary import describe
 from actors.domain.commands import BusyPolicy
 from actors.sandbox.choose import choose
 from actors.sandbox.port import SandboxKind
-from actors.security.policy import Judge, Ruling, choose_policy
+from actors.security.choice import ANALYZERS, Choice, judge_for
+from actors.security.policy import Judge, Ruling
 from actors.security.port import Risk
-from actors.security.rules import Rules as SecurityRules
 from actors.settings.keeper import Keeper, open_keeper
 from storage.committer import Durability
 from storage.disk import Disk
@@ -98,7 +99,7 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
     async with (
         open_store(disk, describe, Durability(config.durability)) as store,
         _open_keeper(disk, config) as keeper,
-        open_conversations(store, agent, maker.open, _rules(config), keeper.masks) as conversations,
+        open_conversations(store, agent, maker.open, _rules(config, keeper), keeper.masks) as conversations,
     ):
         admission = _admission(config)
         refusals = Refusals()
@@ -120,7 +121,7 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
             resources=(
                 settings.blueprint(keeper),
                 secrets.blueprint(keeper),
-                options.blueprint(Offer((agent.name,), (agent.name,), ("rules",)), keeper),
+                options.blueprint(Offer((agent.name,), (agent.name,), tuple(ANALYZERS)), keeper),
             ),
             refusals=refusals,
             metrics=lambda: _metrics(conversations, endpoint, refusals, config),
@@ -156,13 +157,13 @@ def _metrics(conversations: Conversations, endpoint: Endpoint, refusals: Refusal
     return Metrics(conversations, endpoint, refusals, config.durability).render()
 
 
-def _rules(config: Config) -> Rules:
+def _rules(config: Config, keeper: Keeper) -> Rules:
     return Rules(
         idle=IdleLimits(config.close_delay_seconds, config.hibernate_after_seconds, config.close_connected),
         run_times_max=config.max_concurrent_conversations,
         start_deadline_seconds=config.start_deadline_seconds,
         busy=BusyPolicy(config.busy_policy),
-        judge=_judge(config),
+        judge=partial(_judge, _operators_choice(config), keeper),
     )
 
 
@@ -175,16 +176,22 @@ def _admission(config: Config) -> Admission:
     )
 
 
-def _judge(config: Config) -> Judge:
+def _operators_choice(config: Config) -> Choice:
     said = {
         Risk.UNKNOWN: config.on_unknown_risk,
         Risk.LOW: config.on_low_risk,
         Risk.MEDIUM: config.on_medium_risk,
         Risk.HIGH: config.on_high_risk,
     }
-    overrides = {risk: Ruling(ruling) for risk, ruling in said.items() if ruling}
-    policy = choose_policy(confirmation_mode=config.confirmation_mode, overrides=overrides)
-    return Judge(policy, SecurityRules() if config.security_analyzer == "rules" else None)
+    rulings = {risk: Ruling(ruling) for risk, ruling in said.items() if ruling}
+    return Choice(config.confirmation_mode, config.security_analyzer, rulings)
+
+
+def _judge(operator: Choice, keeper: Keeper) -> Judge:
+    stored = keeper.settings
+    if stored is None:
+        return judge_for(operator, Choice())
+    return judge_for(operator, Choice(bool(stored.confirmation_mode), stored.security_analyzer or ""))
 
 
 def _tell_ready(config: Config, listeners: list[trio.SocketListener], warning: str) -> None:

@@ -39,7 +39,8 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Rules:
-    """How the operator wants conversations to behave. `judge` rules on what agents want to do.
+    """How the operator wants conversations to behave. `judge` tells, whenever it is asked, who
+    rules on what agents want to do.
 
     `run_times_max` is MAX_CONCURRENT_CONVERSATIONS; `start_deadline_seconds` is how long a run-time may take to open.
     """
@@ -48,7 +49,7 @@ class Rules:
     run_times_max: int = 1000
     start_deadline_seconds: float = 60.0
     busy: BusyPolicy = BusyPolicy.ENQUEUE
-    judge: Judge = attrs.field(factory=Judge)
+    judge: Callable[[], Judge] = Judge
 
 
 @attrs.frozen

@@ -56,7 +56,7 @@ class _Recorder:
     run: int
     ref: Ref[Command]
     read_message: ReadMessage
-    judge: Judge
+    judge: Callable[[], Judge]
     unread: list[int]
     left: dict[int, Body] = attrs.field(factory=dict)
     asks: bool = False
@@ -71,7 +71,7 @@ class _Recorder:
         return ids
 
     async def act(self, action: RunAction, cause: int | None = None) -> int | None:
-        verdict = self.judge.rule(action)
+        verdict = self.judge().rule(action)
         ruled = attrs.evolve(action, security_risk=int(verdict.risk))
         if verdict.ruling is not Ruling.ALLOW:
             told = {"ruling": verdict.ruling.value, "reason": verdict.reason}
@@ -114,7 +114,7 @@ class RunTime:
         ref: Ref[Command],
         agent: Agent,
         make_sandbox: MakeSandbox,
-        judge: Judge,
+        judge: Callable[[], Judge],
         workspace: Path,
         read_message: ReadMessage,
         nursery: trio.Nursery,

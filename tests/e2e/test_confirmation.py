@@ -176,6 +176,27 @@ def test_the_rules_allow_ask_and_deny(strict: ServerProcess) -> None:
     client.close()
 
 
+def test_the_stored_settings_add_to_the_configuration_from_the_next_command_on(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data")
+    server.start()
+    try:
+        assert server.request("GET", "/api/options/security-analyzers") == ["rules"]
+        conversation_id = server.create("$ echo done > proof")
+        wait_for_state(server, conversation_id, "awaiting_user_input")
+        assert proof(server, conversation_id) == "done\n"
+        server.request("POST", "/api/settings", {"confirmation_mode": True, "security_analyzer": "rules"})
+        for text, state in (("$ ls", "awaiting_user_input"), ("$ rm -rf *", "awaiting_user_confirmation")):
+            server.request("POST", f"/api/conversations/{conversation_id}/message", {"message": text})
+            wait_for_state(server, conversation_id, state)
+        risks = [
+            event["args"]["security_risk"] for event in server.events(conversation_id) if event.get("action") == "run"
+        ]
+        assert risks == [-1, 0, 2]
+        assert proof(server, conversation_id) == "done\n"
+    finally:
+        server.kill()
+
+
 def test_k30_a_server_that_dies_during_a_confirmed_command_does_not_run_it_again(server: ServerProcess) -> None:
     conversation_id = server.create("$ echo done >> proof; sleep 60")
     body = {"action": "change_agent_state", "args": {"agent_state": "user_confirmed"}}
