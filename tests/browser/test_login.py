@@ -92,6 +92,19 @@ def test_who_is_logged_out_is_led_back(server: ServerProcess, tabs: Tabs) -> Non
     expect(page).to_have_url(f"{server.url}/login?next=/")
 
 
+def test_a_live_page_is_led_to_the_login_when_the_key_is_another(server: ServerProcess, tabs: Tabs) -> None:
+    conversation_id = server.create("/note before")
+    page = tabs.open(f"{server.url}/conversations/{conversation_id}")
+    log_in(page, KEY)
+    expect(page.locator("#log")).to_contain_text("before")
+    server.kill()
+    server.environment["SESSION_API_KEY"] = "an0ther"
+    server.start()
+    expect(page).to_have_url(f"{server.url}/login?next=%2Fconversations%2F{conversation_id}")
+    log_in(page, "an0ther")
+    expect(page.locator("#log")).to_contain_text("before")
+
+
 def test_in_chinese(server: ServerProcess, tabs: Tabs) -> None:
     page = tabs.open(server.url, "zh-CN")
     expect(page.get_by_role("button")).to_have_text("登录")

@@ -48,6 +48,18 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         _assert_one_line(_run("serve", "--port", port, "--data", str(tmp_path)), 1, "use")
 
 
+def test_off_loopback_the_door_is_shut_unless_told_otherwise(tmp_path: Path) -> None:
+    everywhere = ("serve", "--host", "0.0.0.0", "--data", str(tmp_path))  # noqa: S104
+    _assert_one_line(_run(*everywhere), 1, "flag --host: '0.0.0.0' lets others reach this server")
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))  # noqa: S104
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        # The door is not what these fail at.
+        _assert_one_line(_run(*everywhere, "--port", port, "--insecure"), 1, "use")
+        _assert_one_line(_run(*everywhere, "--port", port, SESSION_API_KEY="k"), 1, "use")
+
+
 def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
