@@ -54,7 +54,7 @@ async def test_a_foreign_page_polls_nothing_and_upgrades_nothing() -> None:
         await raw.send_request("GET", POLLING, b"", "Origin: http://evil.example")
         assert await raw.answer() == (200, b"GET /socket.io/")  # REST's to refuse
         status, _ = await _upgrade(await wire.raw(), "", "Origin: http://evil.example")
-        assert (status, wire.endpoint.statistics()) == (403, {"sessions": 0})
+        assert (status, wire.endpoint.statistics()["sessions"]) == (403, 0)
 
 
 async def test_an_upgrade_elsewhere_is_not_found() -> None:
@@ -76,7 +76,7 @@ async def test_a_session_that_may_not_begin_is_told_when_to_come_back() -> None:
         status, headers = await _upgrade(await wire.raw(), "", KEY)
         assert status == 429
         assert 1 <= int(headers["retry-after"]) <= 6
-        assert wire.endpoint.statistics() == {"sessions": 0}
+        assert wire.endpoint.statistics()["sessions"] == 0
 
 
 async def test_only_the_first_request_of_a_session_is_asked() -> None:
