@@ -1,5 +1,6 @@
 """What holds for every request and every answer: health, headers, checks, errors."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,3 +134,12 @@ async def test_a_stranger_gets_an_id_that_the_log_explains() -> None:
     assert (answer.status_code, body["detail"], set(body)) == (500, "Internal server error", {"detail", "error_id"})
     (line,) = [line for line in logs if line.get("error_id") == body["error_id"]]
     assert line["exc_info"] is failure
+
+
+async def test_every_route_is_in_the_document_of_the_seed(client: Client) -> None:
+    document = (Path(__file__).parents[3] / "docs" / "seed.md").read_text()
+    rules = {str(rule) for rule in client.app.url_map.iter_rules()}
+    assert len(rules) > 30
+    for rule in rules:
+        path = rule.replace("/api/conversations/<conversation_id>/", "\u2026/")
+        assert f"{path}`" in document, f"{path} is not in docs/seed.md"
