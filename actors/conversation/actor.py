@@ -85,6 +85,8 @@ class ConversationActor:
         self._hibernates = False
         self._leaves = False
         self._recovering = False
+        self._recovery: c.Recover | None = None
+        """What the first turn begins with, and every further one until the disk has taken it (K14, K30)."""
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -103,12 +105,12 @@ class ConversationActor:
             self._run_time = self._make_run_time()
         self._house.hot[key] = self
         repair = self.log.repair
-        recover = c.Recover() if repair is None else c.Recover(**attrs.asdict(repair))
+        self._recovery = c.Recover() if repair is None else c.Recover(**attrs.asdict(repair))
         self.cursors = {cursor for cursor in self.cursors if not cursor.left}  # while nobody was there to be told
         for cursor in self.cursors:
             cursor.switch(self.log)
         self._recovering = True
-        await self.turn([Envelope(recover)])
+        await self.turn([])
         self._recovering = False
         logger.info("actor_activated", conversation_id=key, incarnation=self._context.incarnation, epoch=self.log.epoch)
 
@@ -166,6 +168,8 @@ class ConversationActor:
     async def turn(self, batch: Sequence[Envelope[Message]]) -> None:
         """See the module. A failed write discards everything (K14); an unknown one ends this incarnation (K15)."""
         assert self.log is not None  # noqa: S101 - activation comes first
+        if self._recovery is not None:
+            batch = [Envelope(self._recovery), *batch]
         steps, state, live = self._decide_all(batch)
         batches = [step.payloads for step in steps if step.payloads]
         if batches:
@@ -173,11 +177,12 @@ class ConversationActor:
                 await self.log.append(batches)
             except StorageDegraded as failure:
                 self._settle_place()
-                _fail_all(steps, failure)
+                self._fail_all_but_readers(steps, failure)
                 return
             except (OutcomeUnknown, LogClosed) as failure:
                 _fail_all(steps, failure)
                 raise
+        self._recovery = None
         first_id, self.state, self.live = self.state.next_id, state, live
         for step in steps:
             self._answer(step)
@@ -188,6 +193,14 @@ class ConversationActor:
         self._settle(steps)
         if self.state.next_id - self._snapshot_at >= SNAPSHOT_EVERY_EVENTS:
             await self._save_snapshot()
+
+    def _fail_all_but_readers(self, steps: Sequence[_Step], failure: StorageDegraded) -> None:
+        """Reading goes on while the disk takes no writes (K14): who joins gets the history, and wakes nothing."""
+        for step in steps:
+            if isinstance(step.envelope.message, Subscribe | Unsubscribe):
+                self._answer(step)
+            else:
+                step.envelope.fail(failure)
 
     def _decide_all(self, batch: Sequence[Envelope[Message]]) -> tuple[list[_Step], State, d.Live]:
         state, live, now = self.state, self.live, self._house.now()

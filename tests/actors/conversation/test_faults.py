@@ -72,6 +72,46 @@ async def test_k14_a_run_that_ends_on_a_full_disk_is_ended_once_the_disk_takes_i
         assert states(events)[-1] == "error"  # the agent could not write down what it did: its run has failed
 
 
+async def test_k14_who_joins_while_the_disk_takes_nothing_reads_all_the_same(autojump_clock: Clock) -> None:
+    disk = FaultyDisk()
+    async with open_house(STILL, disk) as house:
+        it = await house.create()
+        await house.say(it, "/note written")
+        await house.conversations.stop(it)
+        disk.faults.writes.add(log_path(it))
+        reader, _ = await house.join(it)
+        assert [event["args"]["content"] for event in reader.taken if "args" in event] == ["/note written"]
+        assert not reader.closed
+        disk.faults.writes.clear()
+        await trio.sleep(60)
+        await house.say(it, "/note seen")
+        await house.settle()
+        assert reader.taken[-1]["args"]["content"] == "/note seen"
+
+
+async def test_k14_k30_what_recovery_could_not_write_down_is_written_as_soon_as_the_disk_takes_it(
+    autojump_clock: Clock,
+) -> None:
+    disk = FaultyDisk()
+    async with open_house(STILL, disk, {"long": Reply(seconds=1000)}) as house:
+        it = await house.create("$ long")
+        killed = contents(disk, log_path(it))
+    disk.replace(log_path(it), killed)
+    disk.faults.writes.add(log_path(it))
+    async with open_house(STILL, disk) as house:
+        with pytest.raises(StorageDegraded):
+            await house.say(it, "are you there?")
+        disk.faults.writes.clear()
+        await trio.sleep(60)
+        await house.say(it, "and now?")
+        await house.settle()
+        events = await house.events(it)
+        [action] = [event for event in events if event.get("action") == "run"]
+        [closed] = [event for event in events if event.get("cause") == action["id"]]
+        assert "unknown" in closed["content"]
+        assert any(event.get("message") == "and now?" and event["source"] == "agent" for event in events)
+
+
 async def test_k15_after_a_failed_sync_the_answer_is_unknown_and_the_next_incarnation_reads_anew(
     autojump_clock: Clock,
 ) -> None:
