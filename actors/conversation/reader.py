@@ -1,0 +1,157 @@
+"""What is seen of conversations from outside: listings, histories, numbers. Nothing here wakes anybody.
+
+What lives here: questions, answered from the living actor where there is one and else from the disk. What must not: a
+command.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+import trio
+
+from actors.agent.microagents import Microagent
+from actors.conversation.actor import replay
+from actors.conversation.house import House
+from actors.conversation.messages import Message
+from actors.conversation.microagents import load_microagents
+from actors.conversation.state import State
+from actors.conversation.statistics import Statistics
+from actors.conversation.summary import Place, Summary, summarise
+from actors.runtime import Registry, Residency
+from storage.errors import ConversationNotFound
+from storage.event_log import EventLog, LogView
+
+__all__ = ["Reader"]
+
+PIECE_EVENTS = 200
+"""How many events a filtered listing looks at in one go."""
+
+
+class Reader:
+    """`require` and what is said to raise `ConversationNotFound` do so for unknown ids."""
+
+    def __init__(self, house: House, registry: Registry[Message]) -> None:
+        self._house = house
+        self._registry = registry
+        # Being deleted: no question and no command reaches them any more.
+        self._dying: set[str] = set()
+
+    async def summary(self, conversation_id: str) -> Summary | None:
+        """None for an unknown id; brings nothing to life."""
+        if not self._house.store.exists(conversation_id):
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._known_summary(conversation_id)
+
+    async def page(
+        self, *, limit: int, cursor: str | None, where: Mapping[str, str]
+    ) -> tuple[list[Summary], str | None]:
+        """The newest first, and the cursor of the next page. Raises `BadCursor`."""
+        entries, following = self._house.store.catalogue.page(limit, cursor, where)
+        return [await self._known_summary(entry.conversation_id) for entry in entries], following
+
+    async def events(
+        self,
+        conversation_id: str,
+        *,
+        start: int,
+        stop: int | None,
+        reverse: bool,
+        limit: int,
+        accepts: Callable[[bytes], bool] | None,
+    ) -> tuple[list[bytes], bool]:
+        """Up to `limit` events with ids in [start, stop), and whether there are more. Brings nothing to life."""
+        log = await self._readable(conversation_id)
+        end = log.next_id if stop is None else min(stop, log.next_id)
+        # Without a filter one event more than the page is enough to know that there are more.
+        piece_events = PIECE_EVENTS if accepts is not None else limit + 1
+        found: list[bytes] = []
+        start = max(start, 0)
+        while start < end:
+            piece = await _piece(log, start, end, piece_events, reverse=reverse)
+            found += [payload for payload in piece if accepts is None or accepts(payload)]
+            if len(found) > limit:
+                return found[:limit], True
+            if reverse:
+                end -= len(piece)
+            else:
+                start += len(piece)
+        return found, False
+
+    def require(self, conversation_id: str) -> None:
+        """That there is such a conversation; brings nothing to life."""
+        if not self._house.store.exists(conversation_id) or conversation_id in self._dying:
+            raise ConversationNotFound(conversation_id)
+
+    async def microagents(self, conversation_id: str) -> tuple[Microagent, ...]:
+        """What its workspace instructs agents with. Brings nothing to life."""
+        self.require(conversation_id)
+        return await load_microagents(self._house.workspace(conversation_id))
+
+    async def history(self, conversation_id: str) -> AsyncGenerator[list[bytes]]:
+        """Every event there is now, in pieces that are read as they are asked for. Brings nothing to life."""
+        log = await self._readable(conversation_id)
+        return _pieces(log, log.next_id)
+
+    async def _readable(self, conversation_id: str) -> EventLog | LogView:
+        actor = self._house.hot.get(conversation_id)
+        if actor is not None and actor.log is not None:
+            return actor.log
+        return await self._house.store.view(conversation_id)
+
+    async def _known_summary(self, conversation_id: str) -> Summary:
+        actor = self._house.hot.get(conversation_id)
+        if actor is not None:
+            return self._summary(conversation_id, actor.state, "")
+        cell = self._registry.peek(conversation_id)
+        view = await self._house.store.view(conversation_id)
+        state = await replay(self._house, conversation_id, view)
+        reason = cell.failure.reason if cell is not None and cell.failure is not None else ""
+        return self._summary(conversation_id, state, reason or ("log_corrupt" if view.damage else ""))
+
+    def _summary(self, conversation_id: str, state: State, failure: str) -> Summary:
+        live, connections = self._house.live(conversation_id), len(self._house.cursors(conversation_id))
+        residency = Residency.FAILED if failure else self._residency(conversation_id)
+        return summarise(conversation_id, state, Place(live, residency, connections, failure))
+
+    def _residency(self, conversation_id: str) -> Residency:
+        if conversation_id in self._house.dormant:
+            return Residency.HIBERNATED
+        cell = self._registry.peek(conversation_id)
+        return Residency.COLD if cell is None else cell.residency
+
+    def statistics(self) -> Statistics:
+        """A look at everything that is in memory; costs some microseconds for each of it."""
+        registry, house = self._registry.statistics(), self._house
+        hibernated = len(house.dormant)
+        cold = len(house.store.catalogue) - sum(registry.residency.values()) - hibernated
+        cursors = [cursor for actor in house.hot.values() for cursor in actor.cursors]
+        cursors += [cursor for dormant in house.dormant.values() for cursor in dormant.cursors]
+        return Statistics(
+            residency={**registry.residency, Residency.HIBERNATED: hibernated, Residency.COLD: max(cold, 0)},
+            run_times=len(house.slots),
+            readers=len(cursors),
+            readers_behind=sum(cursor.behind for cursor in cursors),
+            registry=registry,
+            appends=house.store.append_times,
+            syncs=house.store.sync_times,
+            replays=house.replay_times,
+        )
+
+
+async def _pieces(log: EventLog | LogView, end: int) -> AsyncGenerator[list[bytes]]:
+    start = 0
+    while start < end:
+        piece = await log.read(start, end)
+        yield piece
+        start += len(piece)
+
+
+async def _piece(log: EventLog | LogView, start: int, stop: int, count: int, *, reverse: bool) -> list[bytes]:
+    """Up to `count` of the events [start, stop), at least one: from the first on, or from the last on backwards."""
+    if not reverse:
+        return await log.read(start, min(stop, start + count))
+    low = max(start, stop - count)
+    piece: list[bytes] = []
+    while low + len(piece) < stop:
+        piece += await log.read(low + len(piece), stop)
+    return piece[::-1]
