@@ -9,7 +9,7 @@ from actors.conversation.state import State, shown_title, status_of
 from actors.conversation.table import Status
 from actors.domain import notices
 from actors.domain.codec import DecodeError, decode
-from actors.domain.events import ConversationCreated
+from actors.domain.events import AgentState, ConversationCreated
 from actors.runtime import Residency
 from storage.catalogue import Entry
 
@@ -68,7 +68,7 @@ def v0_status(live: Live) -> str:
 
 def summarise(conversation_id: str, state: State, place: Place) -> Summary:
     """What there is to say of a conversation with this state that lives there."""
-    failure, connections = place.failure, place.connections
+    state, failure, connections = _as_recovered(state, place.residency), place.failure, place.connections
     status = Status.ERROR if failure else status_of(state)
     v0 = status.value if failure or status is Status.ARCHIVED else v0_status(place.live)
     return Summary(
@@ -94,3 +94,11 @@ def summarise(conversation_id: str, state: State, place: Place) -> Summary:
             "connections": connections,
         },
     )
+
+
+def _as_recovered(state: State, residency: Residency) -> State:
+    """Who is not in memory runs nothing: what a killed server left running is told as recovery will log it (K30)."""
+    is_away = residency in (Residency.COLD, Residency.ACTIVATING)
+    if is_away and status_of(state) in (Status.RUNNING, Status.STARTING):
+        return attrs.evolve(state, agent_state=AgentState.STOPPED, reason="interrupted")
+    return state
