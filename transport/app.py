@@ -101,6 +101,7 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
         _open_keeper(disk, config) as keeper,
         open_conversations(store, agent, maker.open, _rules(config, keeper), keeper.masks) as conversations,
     ):
+        logs.configure(config.log_level, as_json=config.log_json, masks=keeper.masks)
         admission = _admission(config)
         refusals = Refusals()
         gateway = Gateway(conversations, admission, refusals)

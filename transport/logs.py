@@ -6,15 +6,33 @@ since libraries speak to that one. What must not: a logger of a room; each names
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict
+
+from actors.domain.masks import NO_MASKS, Masks, mask
 
 __all__ = ["configure"]
 
 
-def configure(level: str, *, as_json: bool) -> None:
-    """Set structlog and the root of `logging` up for the process; `level` is debug, info, warning or error."""
+def configure(level: str, *, as_json: bool, masks: Callable[[], Masks] = lambda: NO_MASKS) -> None:
+    """Set structlog and the root of `logging` up for the process; `level` is debug, info, warning or error.
+
+    `masks` tells, whenever a line is written, what it may not show.
+    """
+
+    def hide_facts(_logger: Any, _name: str, facts: EventDict) -> EventDict:
+        # Before JSON writes them in its own way, in which they would not be found. An exception is no text yet.
+        exception = {"exc_info": facts.pop("exc_info")} if "exc_info" in facts else {}
+        return {**mask(masks(), facts), **exception}
+
+    def hide_line(_logger: Any, _name: str, line: Any) -> str:
+        # What a traceback quotes is text only now.
+        return masks().hide(str(line))
+
     # Tracebacks without the values of variables, keys among them, which both renderers would show unasked.
     renderer = (
         structlog.processors.JSONRenderer()
@@ -32,7 +50,9 @@ def configure(level: str, *, as_json: bool) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *exceptions,
+            hide_facts,
             renderer,
+            hide_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -8,6 +8,7 @@ import pytest
 import structlog
 from websockets.server import ServerProtocol
 
+from actors.domain.masks import MASK, masks_of
 from transport.logs import configure
 
 
@@ -86,3 +87,18 @@ def test_upgrades_are_not_logged_with_their_headers_at_any_level(capsys: pytest.
     told = capsys.readouterr().err
     assert "logged" in told
     assert "s3cr3t" not in told
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_no_line_shows_a_secret_whoever_logs_it(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:  # noqa: FBT001
+    secret = 'wörd "4711"'  # noqa: S105 - of nobody
+    configure("info", as_json=as_json, masks=lambda: masks_of([secret]))
+    structlog.get_logger().error(
+        "failed", exc_info=ValueError(secret), reason=f"for {secret}", detail={secret: [secret]}
+    )
+    logging.getLogger("a.library").warning("sends %s", secret)
+    logging.getLogger("a.library").error("fails", exc_info=ValueError(f"bad key {secret}"))
+    shown = capsys.readouterr().err
+    assert not any(written in shown for written in (secret, json.dumps(secret)[1:-1], "4711"))
+    assert shown.count(MASK) == 6
+    assert "bad key" in shown
