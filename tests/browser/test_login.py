@@ -102,7 +102,7 @@ def test_a_live_page_is_led_to_the_login_when_the_key_is_another(server: ServerP
     server.kill()
     server.environment["SESSION_API_KEY"] = "an0ther"
     server.start()
-    expect(page).to_have_url(f"{server.url}/login?next=%2Fconversations%2F{conversation_id}")
+    expect(page).to_have_url(f"{server.url}/login?next=/conversations/{conversation_id}")
     log_in(page, "an0ther")
     expect(page.locator("#log")).to_contain_text("before")
 

@@ -140,6 +140,23 @@ def test_what_comes_twice_is_shown_once_and_who_is_not_ready_is_asked_again(serv
     assert len(connections) == 2
 
 
+def test_what_a_killed_server_left_running_is_listed_as_stopped_and_told_as_interrupted(
+    server: ServerProcess, tabs: Tabs
+) -> None:
+    conversation_id = server.create("$ sleep 60")
+    server.wait_for(conversation_id, "agent_state_changed")
+    page = tabs.open(server.url)
+    expect(page.locator("#list .badge")).to_have_text("Running")
+    server.kill()
+    server.start()
+    expect(page.locator("#list .badge")).to_have_text("Stopped")
+    page.get_by_role("link", name=re.compile("^Conversation ")).click()
+    expect(page.locator("#reason")).to_have_text("Interrupted: the server went away meanwhile")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".card .outcome")).to_have_text("not run")
+    expect(page.locator("#status")).to_have_text("Ready")
+
+
 def test_a_run_is_stopped(server: ServerProcess, tabs: Tabs) -> None:
     page = tabs.open(server.url)
     create(page, "$ sleep 60")
@@ -160,7 +177,7 @@ def test_a_stopped_conversation_is_read_without_waking_it_and_wakes_with_a_messa
     page = open_conversation(tabs, server, conversation_id)
     expect(page.locator(".output")).to_have_text("once\n")
     expect(page.locator("#status")).to_have_text("Ready")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Close").click()
     expect(page.locator("#status")).to_have_text("Stopped")
     expect(page.locator("#connection")).to_have_text("Not connected")
     page.reload()
@@ -383,6 +400,7 @@ def test_the_page_fits_a_phone(server: ServerProcess, tabs: Tabs) -> None:
     conversation_id = server.create(f"$ echo {'x' * 500}")
     page = open_conversation(tabs, server, conversation_id)
     page.set_viewport_size({"width": 360, "height": 640})
+    page.wait_for_function("innerWidth === 360")  # the browser takes its time to follow
     expect(page.locator(".output")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_label("All conversations").click()

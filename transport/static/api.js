@@ -46,7 +46,7 @@ async function send(method, path, body) {
 
 /** The page goes away, so nothing that waits for an answer goes on. */
 function toLogin() {
-  location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+  location.assign(`/login?next=${encodeURIComponent(location.pathname).replaceAll("%2F", "/")}`); // as the server writes it
   return new Promise(() => {});
 }
 

@@ -29,7 +29,12 @@ function route() {
 function openHome() {
   document.title = "Greenroom";
   show("home");
-  byId("first").focus();
+  focus("first");
+}
+
+/** Where there is a keyboard anyhow; elsewhere one would come up over what is to be read. */
+function focus(id) {
+  if (matchMedia("(hover: hover)").matches) byId(id).focus();
 }
 
 function openChat(id) {
@@ -38,7 +43,7 @@ function openChat(id) {
   byId("text").value = "";
   chat = new Chat(id, { leave: (isAbsent) => (isAbsent ? leave() : go("/")), changed: list.refresh });
   chat.open();
-  byId("text").focus();
+  focus("text");
 }
 
 function leave() {

@@ -17,7 +17,6 @@ export class Chat {
     this.leave = leave;
     this.changed = changed;
     this.conversation = null;
-    this.agentState = null;
     this.follows = true;
     this.listeners = new AbortController();
     this.renderer = new Renderer(byId("log"), { decide: (yes) => this.#decide(yes), drawn: () => this.#drawn() });
@@ -71,7 +70,6 @@ export class Chat {
   #event(event) {
     this.renderer.add(event);
     if (event.observation !== "agent_state_changed") return;
-    this.agentState = event.extras.agent_state;
     this.#lookSoon();
   }
 
@@ -86,7 +84,7 @@ export class Chat {
     const text = explain(notice.id, notice.message);
     this.#phase(notice.type === "info" && notice.id !== "STATUS$READY" ? text : "");
     this.phaseStays = notice.id === "SESSION$TIMEOUT_MESSAGE"; // why the connection ends, which it does next
-    if (notice.type === "error") alarm([text, notice.message].filter((part, place, all) => all.indexOf(part) === place).join(": "));
+    if (notice.type === "error") alarm(notice.id === "STATUS$ERROR" ? `${text}: ${notice.message}` : text);
     this.#lookSoon();
   }
 
@@ -156,6 +154,7 @@ export class Chat {
     byId("reason").hidden = !byId("reason").textContent;
     byId("reason").dataset.status = status;
     byId("stop").hidden = !isOpen(conversation);
+    byId("stop").textContent = word(status === "RUNNING" ? "stop" : "close");
     byId("resume").hidden = archived || status === "RUNNING" || status === "STARTING" || status === "READY";
     byId("archive").hidden = archived;
     byId("unarchive").hidden = !archived;
@@ -222,7 +221,7 @@ export class Chat {
 
   /** A run is ended at once; without one, the run-time is closed. */
   async #stop() {
-    if (this.socket.state === "live" && this.agentState === "running") {
+    if (this.socket.state === "live" && this.conversation.lifecycle.status === "RUNNING") {
       await this.socket.act("change_agent_state", { agent_state: "stopped" });
     } else {
       await api.stop(this.id);

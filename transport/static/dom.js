@@ -1,6 +1,8 @@
 // Building the page: the only module that makes elements. Texts become text nodes, so nothing that an event says is
 // ever read as HTML.
 
+import { word } from "./words.js";
+
 export const byId = (id) => document.getElementById(id);
 
 /** An element. Properties named `on…` are listeners, `data` is its dataset, the rest are attributes; null is left out. */
@@ -20,7 +22,7 @@ export function el(tag, properties = {}, ...children) {
 export function alarm(text, { action = null, key = text } = {}) {
   const alerts = byId("alerts");
   for (const old of alerts.children) if (old.dataset.key === key) old.remove();
-  const close = el("button", { type: "button", class: "icon-button", "aria-label": "×", onclick: () => made.remove() }, "×");
+  const close = el("button", { type: "button", class: "icon-button", "aria-label": word("close"), onclick: () => made.remove() }, "×");
   const button = action && el("button", { type: "button", class: "button small", onclick: action.run }, action.text);
   const made = el("div", { class: "alert", data: { key } }, el("span", {}, text), button, close);
   alerts.append(made);

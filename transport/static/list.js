@@ -33,7 +33,8 @@ export async function refresh() {
     show(found.results, found.more);
   } catch (failure) {
     if (question !== asked) return;
-    takeBack = alarm(failure.message, { key: "list" });
+    // An open conversation tells by itself that the server is away.
+    if (!chosen || !(failure instanceof api.Unreachable)) takeBack = alarm(failure.message, { key: "list" });
   }
   timer = setTimeout(() => (document.visibilityState === "visible" ? refresh() : null), REFRESH_MS);
 }

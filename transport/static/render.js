@@ -41,7 +41,7 @@ export class Renderer {
     }
     this.queue.splice(0, drawn);
     this.log.append(fragment);
-    this.log.setAttribute("aria-busy", String(this.queue.length > 0));
+    this.log.parentElement.setAttribute("aria-busy", String(this.queue.length > 0));
     if (this.queue.length) this.scheduled = setTimeout(() => this.#draw());
     this.drawn();
   }
