@@ -89,7 +89,7 @@ def test_who_is_logged_out_is_led_back(server: ServerProcess, tabs: Tabs) -> Non
     expect(page).to_have_url(f"{server.url}/")
     # The page asks for its list again and again, and the first 401 leads away: no navigation of ours beside it.
     page.evaluate("fetch('/api/logout', { method: 'POST' })")
-    expect(page).to_have_url(f"{server.url}/login?next=%2F")
+    expect(page).to_have_url(f"{server.url}/login?next=/")
     page.goto(f"{server.url}/")
     expect(page).to_have_url(f"{server.url}/login?next=/")
 
