@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+NODE_READY := tests/e2e/node/node_modules/.package-lock.json
 
 help:
 	@echo 'make run     set up and start the server on http://127.0.0.1:3000'
@@ -42,7 +43,12 @@ $(VENV)/.dev-ready: $(VENV)/.ready requirements-dev.lock
 run: $(VENV)/.ready
 	@$(BIN)/greenroom serve $(ARGS)
 
-test: $(VENV)/.dev-ready
+# npm's client of the end-to-end tests; where there is no npm, they are skipped and say so.
+$(NODE_READY): tests/e2e/node/package-lock.json
+	@command -v npm >/dev/null || exit 0; cd tests/e2e/node && npm ci --no-audit --no-fund --silent \
+		|| echo "npm ci failed: the tests with npm's client are skipped"
+
+test: $(VENV)/.dev-ready $(NODE_READY)
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 check: $(VENV)/.dev-ready

@@ -64,13 +64,16 @@ class Client:
             await self._flush()
             if packets:
                 return packets
-            try:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-            except trio.BrokenResourceError as failure:
-                raise ClientError(f"connection lost: {failure}") from failure
-            if not data:
-                raise ClientError("the server closed the connection")
-            self._protocol.receive_data(data)
+            await self._read()
+
+    async def _read(self) -> None:
+        try:
+            data = await self._stream.receive_some(RECEIVE_BYTES)
+        except trio.BrokenResourceError as failure:
+            raise ClientError(f"connection lost: {failure}") from failure
+        if not data:
+            raise ClientError("the server closed the connection")
+        self._protocol.receive_data(data)
 
     def _messages(self) -> list[str]:
         frames = self._protocol.events_received()
@@ -89,7 +92,7 @@ class Client:
         self._protocol.send_request(self._protocol.connect())
         await self._flush()
         while not isinstance(answer := next(iter(self._protocol.events_received()), None), Response):
-            self._protocol.receive_data(await self._stream.receive_some(RECEIVE_BYTES))
+            await self._read()
             if self._protocol.handshake_exc is not None:
                 raise ClientError(f"no WebSocket: {self._protocol.handshake_exc}")
         if answer.status_code != 101:

@@ -1,6 +1,5 @@
 """A server process and Debian's chromium, driven by Playwright. Without chromium these tests are skipped, not in CI."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.e2e.server import ServerProcess
+from tests.needs import lacking
 
 PATIENCE_MS = 15_000
 
@@ -31,9 +31,7 @@ def server(tmp_path: Path, environment: dict[str, str]) -> Iterator[ServerProces
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing; .ci/run installs it")
-        pytest.skip("needs chromium (apt-get install chromium)")
+        lacking("chromium (apt-get install chromium)")
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path)
         yield found

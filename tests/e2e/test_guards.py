@@ -15,6 +15,7 @@ import socketio
 from socketio.exceptions import ConnectionError as NotConnected
 
 from tests.e2e.server import ServerProcess
+from tests.needs import NPMS_CLIENT, need_npms_client
 
 pytestmark = pytest.mark.wallclock
 
@@ -148,8 +149,8 @@ def test_a_client_without_it_is_told_so_and_joins_nothing(
 
 def test_npms_client_is_told_so_too(server: ServerProcess) -> None:
     command = ["node", "client.mjs", server.url, server.create(), "-1", "websocket", "", "1"]
-    node = Path(__file__).parent / "node"
-    finished = subprocess.run(command, cwd=node, capture_output=True, text=True, timeout=60, check=False)
+    need_npms_client()
+    finished = subprocess.run(command, cwd=NPMS_CLIENT, capture_output=True, text=True, timeout=60, check=False)
     assert json.loads(finished.stdout.splitlines()[0]) == {"connect_error": "invalid_session_api_key"}
 
 

@@ -182,17 +182,24 @@ def test_a_connection_that_is_reset_is_gone_and_its_siblings_do_not_notice(serve
     conversation_id = server.create()
     sibling = socketio.SimpleClient()
     sibling.connect(f"{server.url}?conversation_id={conversation_id}", transports=["websocket"])
-    doomed = socketio.Client(reconnection=False)
-    doomed.connect(f"{server.url}?conversation_id={conversation_id}", transports=["websocket"])
-    raw = doomed.eio.ws.sock
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset instead of a goodbye
-    raw.close()
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as doomed:
+        doomed.sendall(
+            f"GET /socket.io/?EIO=4&transport=websocket&conversation_id={conversation_id} HTTP/1.1\r\n"
+            "Host: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            + b"\x81\x82\0\0\0\x0040"
+        )
+        wait_for_connections(server, conversation_id, 2)
+        doomed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, and no goodbye
     server.request("POST", f"/api/conversations/{conversation_id}/message", {"message": "/note after"})
     while "/note after" not in json.dumps(sibling.receive(timeout=10)):
         pass
+    wait_for_connections(server, conversation_id, 1)
+    sibling.disconnect()
+
+
+def wait_for_connections(server: ServerProcess, conversation_id: str, count: int) -> None:
     deadline = time.monotonic() + 5
-    while server.request("GET", f"/api/conversations/{conversation_id}")["num_connections"] != 1:
+    while server.request("GET", f"/api/conversations/{conversation_id}")["num_connections"] != count:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    sibling.disconnect()
-    doomed.shutdown()

@@ -5,18 +5,17 @@ import queue
 import subprocess
 import time
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import pytest
 import socketio
 
 from tests.e2e.server import ServerProcess
+from tests.needs import NPMS_CLIENT, need_npms_client
 
 pytestmark = pytest.mark.wallclock
 
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
-NODE = Path(__file__).parent / "node"
 
 
 class PythonClient:
@@ -58,8 +57,9 @@ def visible(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def node_client(*arguments: str, status: int = 0) -> list[dict[str, Any]]:
+    need_npms_client()
     finished = subprocess.run(
-        ["node", "client.mjs", *arguments], cwd=NODE, capture_output=True, text=True, timeout=60, check=False
+        ["node", "client.mjs", *arguments], cwd=NPMS_CLIENT, capture_output=True, text=True, timeout=60, check=False
     )
     assert finished.returncode == status, finished.stdout + finished.stderr
     return [json.loads(line) for line in finished.stdout.splitlines()]
