@@ -11,6 +11,7 @@ import cattrs
 
 from actors.conversation.table import Status
 from actors.domain import events as e
+from actors.domain.codec import VOCABULARY
 
 __all__ = ["EMPTY", "Pending", "State", "Status", "apply", "dump_state", "load_state", "shown_title", "status_of"]
 
@@ -106,8 +107,8 @@ def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:
             is_decided = state.pending is not None and state.pending.action_id == event.cause
             pending = None if is_decided else state.pending
             return {"open_actions": (*state.open_actions, event.id), "pending": pending}
-        case e.LogRepaired():
-            return {"stream_epoch": state.stream_epoch + 1}
+        case e.LogRepaired(acknowledged_loss=True):
+            return {"stream_epoch": max(state.stream_epoch + 1, body.stream_epoch_min)}
         case e.UnknownBody():
             return {"unknown_events": state.unknown_events + 1}
         case _:
@@ -116,12 +117,17 @@ def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:
 
 def dump_state(state: State) -> object:
     """The state as JSON values, for the snapshot."""
-    return cattrs.unstructure(state)
+    return {"vocabulary": VOCABULARY, **cattrs.unstructure(state)}
 
 
 def load_state(document: object) -> State | None:
-    """The state from a snapshot, or None when it does not fit this version (K18)."""
+    """The state from a snapshot, or None when it does not fit this version (K18).
+
+    A state that passed over events is none to a version that may understand them (K19).
+    """
     try:
-        return cattrs.structure(document, State)
-    except (cattrs.BaseValidationError, KeyError, TypeError, ValueError):
+        state = cattrs.structure(document, State)
+    except (cattrs.BaseValidationError, AttributeError, KeyError, TypeError, ValueError):
         return None
+    is_of_today = isinstance(document, dict) and document.get("vocabulary") == VOCABULARY
+    return state if is_of_today or not state.unknown_events else None

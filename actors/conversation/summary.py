@@ -91,6 +91,7 @@ def summarise(conversation_id: str, state: State, place: Place) -> Summary:
             "retry_at": None,
             "last_event_id": state.next_id - 1,
             "stream_epoch": state.stream_epoch,
+            "unknown_events": state.unknown_events,
             "connections": connections,
         },
     )

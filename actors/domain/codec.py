@@ -1,9 +1,10 @@
 """Events <-> the bytes that lie on disk and go over the wire, and client input -> actions. Pure; one error.
 
 Key order and names are those of contract §3.1. What this version does not know becomes an `UnknownBody`: kept,
-served unchanged, never applied (K19).
+served unchanged, never applied (K19). What an older version wrote is read through `revisions`.
 """
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -12,8 +13,18 @@ import orjson
 from cattrs.gen import make_dict_structure_fn
 
 from actors.domain import events as e
+from actors.domain.revisions import revision_of, upcast
 
-__all__ = ["DecodeError", "decode", "decode_client_action", "encode", "kind_of", "kind_of_body", "visible"]
+__all__ = [
+    "VOCABULARY",
+    "DecodeError",
+    "decode",
+    "decode_client_action",
+    "encode",
+    "kind_of",
+    "kind_of_body",
+    "visible",
+]
 
 T = TypeVar("T")
 
@@ -43,6 +54,9 @@ _KINDS = {cls: ("action", name) for cls, name in _ACTIONS.items()} | {
 }
 _CLASSES = {kind: cls for cls, kind in _KINDS.items()}
 
+VOCABULARY = zlib.crc32(orjson.dumps(sorted((*kind, revision_of(kind)) for kind in _CLASSES)))
+"""Stands for all that this version understands: another number, another view of the same log (K18, K19)."""
+
 _HIDDEN = frozenset({("action", "null"), ("observation", "null"), ("action", "recall")})
 _HOUSE = "greenroom."
 
@@ -68,12 +82,15 @@ def _texts(value: Any, _: type) -> tuple[str, ...]:
     return tuple(value)
 
 
+_text = _strict(str)
+
 _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
 _converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _texts)
 for _primitive in (str, int, bool, dict):
     _converter.register_structure_hook(_primitive, _strict(_primitive))
 for _enum in (e.AgentState, e.RunOutcome, e.ConfirmationState):
-    _converter.register_structure_hook(_enum, lambda value, cls: cls(value))
+    # Whoever looks a list up is told its whole text, which may be nested deeper than Python can print.
+    _converter.register_structure_hook(_enum, lambda value, cls: cls(_text(value, str)))
 for _class in _KINDS:
     _converter.register_structure_hook(
         _class, make_dict_structure_fn(_class, _converter, _cattrs_forbid_extra_keys=True)
@@ -92,6 +109,8 @@ def encode(event: e.Event) -> bytes:
     }
     if event.cause is not None:
         wire["cause"] = event.cause
+    if (revision := revision_of((family, kind))) > 1:
+        wire["revision"] = revision
     wire[family] = kind
     if family == "action":
         wire["args"] = fields
@@ -110,7 +129,7 @@ def decode(payload: bytes) -> e.Event:
     """The event in these bytes. Raises `DecodeError`, and nothing else, on bytes that are no event."""
     wire = _load(payload)
     try:
-        event_id, timestamp, source = wire["id"], wire["timestamp"], e.Source(wire["source"])
+        event_id, timestamp, source = wire["id"], wire["timestamp"], e.Source(_text(wire["source"], str))
     except (KeyError, ValueError) as failure:
         raise DecodeError(f"not an event: {failure}") from failure
     cause = wire.get("cause")
@@ -120,10 +139,14 @@ def decode(payload: bytes) -> e.Event:
 
 
 def kind_of(payload: bytes) -> tuple[str, str]:
-    """("action" | "observation", kind) of an event's bytes."""
-    wire = _load(payload)
+    """("action" | "observation", kind) of an event's bytes; the kind is empty where it is no text."""
+    return _kind_of(_load(payload))
+
+
+def _kind_of(wire: Mapping[str, Any]) -> tuple[str, str]:
     family = "action" if "action" in wire else "observation"
-    return family, str(wire.get(family))
+    kind = wire.get(family)
+    return family, kind if isinstance(kind, str) else ""
 
 
 def visible(family: str, kind: str) -> bool:
@@ -159,27 +182,35 @@ def decode_client_action(wire: object) -> e.MessageAction | e.ChangeAgentStateAc
 
 
 def _body(wire: Mapping[str, Any]) -> e.Body:
-    family = "action" if "action" in wire else "observation"
-    kind = str(wire.get(family))
-    cls = _CLASSES.get((family, kind))
-    if cls is None:
-        return e.UnknownBody(kind)
+    family, kind = _kind_of(wire)
+    cls, newest = _CLASSES.get((family, kind)), revision_of((family, kind))
+    revision = wire.get("revision", 1)
     fields = wire.get("args" if family == "action" else "extras", {})
-    if not isinstance(fields, dict):
+    if cls is None or type(revision) is not int or not 1 <= revision <= newest or not isinstance(fields, dict):
         return e.UnknownBody(kind)
     if family == "observation":
         fields = {"content": wire.get("content"), **fields}
     try:
-        body: e.Body = _structure(fields, cls)
-    except DecodeError:
+        body: e.Body = _structure(upcast((family, kind), revision, fields), cls)
+    except (DecodeError, KeyError, TypeError, ValueError):
         return e.UnknownBody(kind)
     return body
+
+
+_MISFITS = (
+    cattrs.BaseValidationError,
+    cattrs.ForbiddenExtraKeysError,
+    AttributeError,  # a list where an object belongs
+    KeyError,
+    TypeError,
+    ValueError,
+)
 
 
 def _structure(fields: object, cls: type[T]) -> T:
     try:
         return _converter.structure(fields, cls)
-    except (cattrs.BaseValidationError, cattrs.ForbiddenExtraKeysError, KeyError, ValueError, TypeError) as failure:
+    except _MISFITS as failure:
         raise DecodeError(f"not a valid {cls.__name__}: {failure}") from failure
 
 

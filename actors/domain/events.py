@@ -257,11 +257,17 @@ class RunEnded:
 
 @attrs.frozen
 class LogRepaired:
-    """Recovery cut a damaged end off the log and kept it aside (K16)."""
+    """A damaged end was cut off the log and kept aside (K16), by recovery or by an operator's `repair`.
+
+    `acknowledged_loss` says whether somebody may have seen what was cut: then ids are used again, and the stream epoch
+    rises, to `stream_epoch_min` at the least (who counted on in the part that is lost, counted higher than is known).
+    """
 
     first_lost_id: int
     bytes_cut: int
     quarantine: str
+    acknowledged_loss: bool = True
+    stream_epoch_min: int = 0
     content: str = ""
 
 

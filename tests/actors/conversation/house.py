@@ -27,13 +27,15 @@ __all__ = ["ListSink", "Tenancy", "open_house", "states"]
 
 @attrs.define
 class ListSink:
-    """A client that takes everything; what it was sent, as JSON values."""
+    """A client that takes everything; what it was sent, as JSON values and as bytes."""
 
     taken: list[Any] = attrs.field(factory=list)
+    payloads: list[bytes] = attrs.field(factory=list)
     closed: bool = False
 
     def try_send(self, published: Published[object]) -> bool:
         self.taken.append(orjson.loads(published.payload))
+        self.payloads.append(published.payload)
         return True
 
     async def wait_writable(self) -> None:

@@ -88,6 +88,49 @@ def test_k19_any_extras_of_any_observation_are_an_event(kind: str, content: obje
     assert decode(wire(observation=kind, content=content, extras=extras)).id == 3
 
 
+ENVELOPE = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.integers(0, 9) | JSON,
+        "timestamp": TIMES | JSON,
+        "source": st.sampled_from(e.Source) | JSON,
+        "cause": st.integers(0, 9) | JSON,
+        "revision": st.integers(0, 4) | JSON,
+        "action": st.sampled_from(["message", "run", "finish"]) | JSON,
+        "observation": st.sampled_from(["run", "greenroom.log_repaired", "greenroom.run_started"]) | JSON,
+        "args": OBJECTS | JSON,
+        "content": JSON,
+        "extras": st.fixed_dictionaries({}, optional={"metadata": JSON, "command": JSON, "messages": JSON}) | JSON,
+    },
+)
+
+
+@given(OBJECTS | ENVELOPE)
+def test_k19_any_json_object_is_an_event_or_one_error(wire: dict[str, object]) -> None:
+    payload = orjson.dumps(wire)
+    family, kind = kind_of(payload)
+    with suppress(DecodeError):
+        body = decode(payload).body
+        assert (family, kind) == kind_of_body(body) if type(body) in KNOWN else body == e.UnknownBody(kind)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        '"source":{},"action":"finish"',
+        '"source":"agent","action":{}',
+        '"source":"agent","revision":{},"action":"finish"',
+        '"source":"agent","action":"change_agent_state","args":{{"agent_state":{}}}',
+        '"source":"agent","action":"message","args":{{"content":{}}}',
+        '"source":"agent","observation":"run","content":"","extras":{{"command":"ls","metadata":{}}}',
+    ],
+)
+def test_k19_what_is_nested_deeper_than_python_can_print_is_no_other_error(place: str) -> None:
+    text = '{"id":3,"timestamp":"t",' + place.format("[" * 1000 + "]" * 1000) + "}"
+    with suppress(DecodeError):
+        assert isinstance(decode(text.encode()).body, e.UnknownBody)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -100,6 +143,7 @@ def test_k19_any_extras_of_any_observation_are_an_event(kind: str, content: obje
         {"action": "message"},
         {"observation": "agent_state_changed", "content": "", "extras": {"agent_state": "dancing", "reason": ""}},
         {"observation": "run", "extras": {"command": "ls"}},
+        {"observation": "run", "content": "", "extras": {"command": "ls", "metadata": []}},
     ],
 )
 def test_k19_what_this_version_does_not_know_is_kept_as_unknown(fields: dict[str, object]) -> None:
