@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-__all__ = ["AppendFile", "Disk"]
+import attrs
+
+__all__ = ["AppendFile", "Disk", "Held"]
 
 T = TypeVar("T")
 
@@ -29,6 +31,15 @@ class AppendFile(Protocol):
     def size(self) -> int: ...
 
     def close(self) -> None: ...
+
+
+@attrs.frozen
+class Held:
+    """A lock in hand. `left` is the note that the last holder did not take back, empty when it ended in peace."""
+
+    left: str
+    clear: Callable[[], None]
+    """Take the own note back: the next holder will find none."""
 
 
 class Disk(Protocol):
@@ -67,8 +78,21 @@ class Disk(Protocol):
     def remove_tree(self, path: str) -> None:
         """Remove a file or a folder with all below it; fine if it is gone."""
 
-    def lock(self, path: str) -> AbstractContextManager[None]:
-        """Hold the file exclusively for the block (K3); raises `StoreLocked`."""
+    def forget_cached(self, path: str) -> None:
+        """Have the next read of the file tell what the media hold (K15).
+
+        What was written and not synced is synced first. When that fails, the cache is dropped all the same and the
+        error is raised: the bytes are lost, and reading says so. Clean pages that never reached the media go, too.
+        """
+
+    def boot_id(self) -> str:
+        """Another one after everything that was only in the machine's memory may have been lost."""
+
+    def lock(self, path: str, note: str) -> AbstractContextManager[Held]:
+        """Hold the file exclusively for the block (K3), with `note` in it for whoever comes too early or later.
+
+        The note stays unless it is cleared. Raises `StoreLocked`.
+        """
 
     def real_path(self, path: str) -> Path | None:
         """Where the operating system finds it, or None where it does not."""

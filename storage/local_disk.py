@@ -5,11 +5,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
+from uuid import uuid4
 
 import trio
 
+from storage.disk import Held
 from storage.errors import StoreLocked
 
 __all__ = ["LocalDisk"]
@@ -18,6 +21,12 @@ T = TypeVar("T")
 
 THREADS_MAX = 8
 """Blocking work at one time: the committer, and readers of old history."""
+
+NOTE_CHARACTERS_MAX = 1000
+"""A lock's note is a line; more is somebody else's file."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Linux draws one at each start of the machine; containers see that of their host."""
 
 CLOSED = -1
 """A descriptor on which every call fails with EBADF."""
@@ -54,6 +63,17 @@ class LocalAppendFile:
     def __del__(self) -> None:
         # A log whose actor failed is dropped without being closed.
         self.close()
+
+
+def _note(file: TextIO) -> str:
+    file.seek(0)
+    return file.read(NOTE_CHARACTERS_MAX).strip()
+
+
+def _put_note(file: TextIO, note: str) -> None:
+    file.truncate(0)
+    file.write(note)
+    file.flush()
 
 
 class LocalDisk:
@@ -126,20 +146,29 @@ class LocalDisk:
         else:
             target.unlink(missing_ok=True)
 
+    def forget_cached(self, path: str) -> None:
+        fd = os.open(self.root / path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(fd)
+        finally:
+            if hasattr(os, "posix_fadvise"):  # macOS has none; there the sync alone must do
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)
+
+    def boot_id(self) -> str:
+        """Where the machine has none, every start counts as one after a power cut."""
+        return BOOT_ID.read_text().strip() if BOOT_ID.exists() else uuid4().hex
+
     @contextmanager
-    def lock(self, path: str) -> Iterator[None]:
-        target = self.root / path
-        with target.open("a+") as file:
+    def lock(self, path: str, note: str) -> Iterator[Held]:
+        with (self.root / path).open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                file.seek(0)
-                holder = file.read(32).strip() or "unknown"
-                raise StoreLocked(f"{self.root} is in use by another process (pid {holder})") from None
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
-            yield
+                raise StoreLocked(f"{self.root} is in use by another process: {_note(file)}") from None
+            left = _note(file)
+            _put_note(file, note)
+            yield Held(left, partial(_put_note, file, ""))
 
     def real_path(self, path: str) -> Path | None:
         return self.root / path

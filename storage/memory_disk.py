@@ -9,6 +9,7 @@ from typing import TypeVar
 import attrs
 import trio
 
+from storage.disk import Held
 from storage.errors import StoreLocked
 
 __all__ = ["MemoryDisk"]
@@ -47,6 +48,7 @@ class MemoryDisk:
         self._files: dict[str, bytearray] = {}
         self._folders = {"", "."}
         self._locked: set[str] = set()
+        self._notes: dict[str, str] = {}
         self._modified: dict[str, float] = {}
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -110,13 +112,22 @@ class MemoryDisk:
             self._folders.discard(found)
             self._modified.pop(found, None)
 
+    def forget_cached(self, path: str) -> None:
+        """There is no cache: memory is the medium."""
+        self._file(path)
+
+    def boot_id(self) -> str:
+        """Nothing of this disk outlives the process, so nothing was lost by whoever can ask."""
+        return "memory"
+
     @contextmanager
-    def lock(self, path: str) -> Iterator[None]:
+    def lock(self, path: str, note: str) -> Iterator[Held]:
         if path in self._locked:
-            raise StoreLocked("this disk in memory is in use already")
+            raise StoreLocked(f"this disk in memory is in use already: {self._notes.get(path, 'no note')}")
         self._locked.add(path)
+        left, self._notes[path] = self._notes.get(path, ""), note
         try:
-            yield
+            yield Held(left, lambda: self._notes.update({path: ""}))
         finally:
             self._locked.remove(path)
 

@@ -3,6 +3,7 @@
 format.json  lock  conversations/{id}/{events.jsonl,state.json,files/}  quarantine/  trash/
 """
 
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -220,7 +221,7 @@ class _Start:
 @asynccontextmanager
 async def open_store(disk: Disk, describe: Describe, durability: Durability = Durability.SYNC) -> AsyncIterator[Store]:
     """The store, locked for this process for the block (K3). Raises `StoreLocked`, `UnknownFormat`."""
-    with disk.lock("lock"):
+    with disk.lock("lock", _note(disk, durability)) as held:
         # Before the nursery, which would wrap what is raised into a group.
         catalogue = await disk.run(partial(_Start(disk).prepare, describe))
         committer = Committer(disk, durability)
@@ -229,3 +230,10 @@ async def open_store(disk: Disk, describe: Describe, durability: Durability = Du
             nursery.start_soon(committer.run)
             yield store
             nursery.cancel_scope.cancel()
+        if not committer.distrusted:
+            held.clear()
+
+
+def _note(disk: Disk, durability: Durability) -> str:
+    """For whoever finds the lock held, and for the next holder if this one does not end in peace."""
+    return orjson.dumps({"pid": os.getpid(), "boot": disk.boot_id(), "durability": durability}).decode()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.baseline import filesystem_of
 from storage.disk import Disk
 from storage.errors import StoreLocked
 from storage.local_disk import LocalDisk
@@ -80,10 +81,37 @@ def test_what_is_not_there_is_an_os_error(disk: Disk) -> None:
 
 
 def test_k03_a_lock_is_exclusive_and_ends_with_its_block(disk: Disk) -> None:
-    with disk.lock("lock"), pytest.raises(StoreLocked), disk.lock("lock"):
+    with disk.lock("lock", "the first"), pytest.raises(StoreLocked, match="the first"), disk.lock("lock", "late"):
         pass
-    with disk.lock("lock"):
+    with disk.lock("lock", ""):
         pass
+
+
+def test_k15_a_lock_tells_who_did_not_end_in_peace(disk: Disk) -> None:
+    with disk.lock("lock", "first") as held:
+        assert held.left == ""
+        held.clear()
+    with disk.lock("lock", "second") as held:
+        assert held.left == ""
+    with disk.lock("lock", "third") as held:
+        assert held.left == "second"
+        held.clear()
+    with disk.lock("lock", "fourth") as held:
+        assert held.left == ""
+
+
+def test_k15_what_is_read_after_the_cache_was_forgotten_is_what_was_written(disk: Disk) -> None:
+    file = disk.open_append("log")
+    file.write(b"written, not synced")
+    disk.forget_cached("log")
+    assert disk.read("log", 0, 99) == b"written, not synced"
+    with pytest.raises(FileNotFoundError):
+        disk.forget_cached("none")
+    file.close()
+
+
+def test_the_machine_is_the_same_one_while_it_runs(disk: Disk) -> None:
+    assert disk.boot_id() == disk.boot_id() != ""
 
 
 async def test_work_answers_and_raises(disk: Disk) -> None:
@@ -91,6 +119,26 @@ async def test_work_answers_and_raises(disk: Disk) -> None:
     assert await disk.run(lambda: disk.size("f")) == 3
     with pytest.raises(FileNotFoundError):
         await disk.run(lambda: disk.size("none"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux tells what a process read from the media")
+def test_k15_a_forgotten_cache_is_read_from_the_media(tmp_path: Path) -> None:
+    if filesystem_of(tmp_path) in ("tmpfs", "overlay"):
+        pytest.skip("there are no media behind a tmpfs, and an overlay does not say what is behind it")
+    disk = LocalDisk(tmp_path)
+    disk.replace("log", bytes(2**20))
+    disk.read("log", 0, 2**20)
+    before = _read_from_media()
+    disk.read("log", 0, 2**20)
+    assert _read_from_media() == before
+    disk.forget_cached("log")
+    disk.read("log", 0, 2**20)
+    assert _read_from_media() >= before + 2**20
+
+
+def _read_from_media() -> int:
+    [line] = [line for line in Path("/proc/self/io").read_text().splitlines() if line.startswith("read_bytes")]
+    return int(line.partition(":")[2])
 
 
 def test_a_closed_file_never_writes_into_whatever_has_its_number_now(tmp_path: Path) -> None:
