@@ -15,7 +15,7 @@ help:
 	@echo 'make run     set up and start the server on http://127.0.0.1:3000'
 	@echo 'make test    set up and run the tests'
 	@echo 'make check   format, lint, types and import rules'
-	@echo 'make bench   measure the live round trip against python-socketio'
+	@echo 'make bench   measure the live round trip against python-socketio; ARGS=append: a durable append'
 	@echo 'make crash   kill -9 under load, ten times; ARGS="--rounds 1000" for a campaign'
 
 $(BIN)/python:

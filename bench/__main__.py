@@ -1,94 +1,52 @@
-"""`python -m bench`: run a bench and print what came out, with the settings and the raw baseline of the same run."""
+"""`python -m bench [NAME] [OPTIONS]`: run one bench and print what came out, with its settings and raw baseline.
+
+What lives here: which benches there are, and where each lives. A bench is a module with `SUMMARY`, `add_arguments`
+and `run(arguments, folder)`; only the one that is asked for is imported.
+"""
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import trio
 
-from bench.baseline import RawSyncs, filesystem_of, raw_syncs
-from bench.client import Client, ClientError
-from bench.report import comparison, raw_line, table
-from bench.round_trip import Load, Measured, measure, open_seats
-from bench.servers import Server, ServerError, greenroom, python_socketio
+from bench.client import ClientError
+from bench.servers import ServerError
 
-SETTLE_SECONDS = 0.3
-"""Between two turns, so that the work that one left behind is not counted with the next."""
+BENCHES = {
+    "round-trip": "bench.live",
+    "append": "bench.micro.append",
+    "commit": "bench.micro.commit",
+}
+"""By name, the module of each; the first is the one when none is named."""
 
 
-def main() -> None:
-    """Exit status 1 and one line when a server fails."""
-    arguments = _parser().parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Exit status 1 and one line when a server or the disk fails."""
+    name, options = _chosen(list(sys.argv[1:] if argv is None else argv))
+    bench = import_module(BENCHES[name])
+    parser = argparse.ArgumentParser(
+        f"bench {name}", description=bench.SUMMARY, epilog=f"benches: {', '.join(BENCHES)}"
+    )
+    parser.add_argument("--folder", help="where the data lie: on the disk that is to be measured")
+    bench.add_arguments(parser)
+    arguments = parser.parse_args(options)
     try:
         with tempfile.TemporaryDirectory(prefix="greenroom-bench-", dir=arguments.folder) as folder:
-            trio.run(_round_trips, arguments, Path(folder))
+            trio.run(bench.run, arguments, Path(folder))
     except* (ClientError, ServerError, trio.TooSlowError, OSError) as failures:
         sys.exit(f"bench: {failures.exceptions[0]}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "bench", description="The live round trip (P1): one message in, durable, event back to its sender."
-    )
-    parser.add_argument("--connections", type=int, default=50, help="each in a conversation of its own (50)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of every server, interleaved (5)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn (2)")
-    parser.add_argument("--rate", type=float, default=500.0, help="messages/s over all connections when paced (500)")
-    parser.add_argument("--bytes", type=int, default=100, help="of one message's text (100)")
-    parser.add_argument("--url", help="measure the server at this URL instead of starting ours")
-    parser.add_argument("--pid", type=int, help="of that server, if it runs here: for its CPU time")
-    parser.add_argument("--folder", help="where the data lie: on the disk that is to be measured")
-    return parser
-
-
-@contextmanager
-def _servers(arguments: argparse.Namespace, folder: Path) -> Iterator[list[Server]]:
-    with ExitStack() as stack:
-        if arguments.url:
-            ours = Server("that server", arguments.url.rstrip("/"), arguments.pid)
-        else:
-            ours = stack.enter_context(greenroom(folder / "data"))
-        yield [ours, stack.enter_context(python_socketio(folder / "peer.log"))]
-
-
-async def _round_trips(arguments: argparse.Namespace, folder: Path) -> None:
-    with _servers(arguments, folder) as servers:
-        _print_settings(arguments, folder)
-        async with AsyncExitStack() as stack:
-            seats = {
-                server: await stack.enter_async_context(open_seats(server, arguments.connections)) for server in servers
-            }
-            for name, rate in (("closed loop", None), (f"paced at {arguments.rate:.0f}/s", arguments.rate)):
-                load = Load(arguments.seconds, arguments.bytes, rate)
-                print(f"\n{name}\n{await _interleaved(seats, load, arguments.rounds, folder)}", flush=True)
-
-
-async def _interleaved(seats: Mapping[Server, Sequence[Client]], load: Load, rounds: int, folder: Path) -> str:
-    """Baseline, ours, theirs; and again, so that a noisy minute hits all of them."""
-    turns: dict[str, list[Measured]] = {server.name: [] for server in seats}
-    raws: list[RawSyncs] = []
-    for _ in range(rounds):
-        raws.append(await trio.to_thread.run_sync(raw_syncs, folder))
-        for server, clients in seats.items():
-            await trio.sleep(SETTLE_SECONDS)
-            turns[server.name].append(await measure(server, clients, load))
-    return f"{raw_line(raws)}\n{table(turns)}\n{comparison(*turns.values())}"
-
-
-def _print_settings(arguments: argparse.Namespace, folder: Path) -> None:
-    durability = "as that server is set" if arguments.url else "sync (every message durable before it comes back)"
-    print(
-        f"P1 live round trip: {arguments.connections} connections, a message of {arguments.bytes} bytes each way, "
-        f"{arguments.rounds} rounds of {arguments.seconds} s, turns interleaved\n"
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, data on {filesystem_of(folder)}; "
-        f"durability: {durability}; the peer python-socketio (uvicorn, uvloop, websockets) echoes and stores nothing",
-        flush=True,
-    )
+def _chosen(words: list[str]) -> tuple[str, list[str]]:
+    if not words or words[0].startswith("-"):
+        return next(iter(BENCHES)), words
+    if words[0] not in BENCHES:
+        sys.exit(f"bench: there is no bench {words[0]!r}; there are {', '.join(BENCHES)}")
+    return words[0], words[1:]
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The raw baseline of a run: what the disk does with nobody's server in between, in this very minute."""
 
 import os
+import platform
 import time
 from pathlib import Path
 
 import attrs
 
-__all__ = ["RawSyncs", "filesystem_of", "raw_syncs"]
+__all__ = ["RECORD_BYTES", "RawSyncs", "filesystem_of", "machine", "raw_syncs"]
 
 RECORD_BYTES = 300
 """About a line of `events.jsonl`."""
@@ -46,3 +47,8 @@ def filesystem_of(folder: Path) -> str:
     return next(
         (found[parent] for parent in (folder.resolve(), *folder.resolve().parents) if parent in found), "unknown"
     )
+
+
+def machine(folder: Path) -> str:
+    """What the figures of a run hang on, for its head."""
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores, data on {filesystem_of(folder)}"

@@ -6,7 +6,7 @@ from statistics import median
 from bench.baseline import RawSyncs
 from bench.round_trip import Measured
 
-__all__ = ["comparison", "raw_line", "table"]
+__all__ = ["comparison", "raw_line", "spread", "table"]
 
 
 def raw_line(raws: Sequence[RawSyncs]) -> str:
@@ -38,9 +38,10 @@ def comparison(ours: Sequence[Measured], theirs: Sequence[Measured]) -> str:
         if own.cpu_microseconds and peer.cpu_microseconds
     ]
     p50 = [peer.percentile(0.5) / own.percentile(0.5) for own, peer in zip(ours, theirs, strict=True)]
-    told = [f"{name} {_spread(ratios)}" for name, ratios in (("CPU a message", cpu), ("p50", p50)) if ratios]
+    told = [f"{name} {spread(ratios)}" for name, ratios in (("CPU a message", cpu), ("p50", p50)) if ratios]
     return "peer / ours: " + ", ".join(told)
 
 
-def _spread(ratios: Sequence[float]) -> str:
+def spread(ratios: Sequence[float]) -> str:
+    """The median, and how far the rounds lie apart."""
     return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"

@@ -1,0 +1,1 @@
+"""Benches below the wire: what the rooms of storage cost by themselves. Nothing else of the bench knows storage."""

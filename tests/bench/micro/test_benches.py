@@ -1,0 +1,22 @@
+"""The benches below the wire, run short: they measure every contestant and print their settings."""
+
+import pytest
+
+from bench.__main__ import main
+
+pytestmark = pytest.mark.wallclock
+
+
+def test_append_holds_ours_against_raw_and_says_how_durable_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["append", "--writers", "3", "--rounds", "1", "--seconds", "0.05"])
+    told = capsys.readouterr().out
+    assert "durability: sync, and async" in told
+    for name in ("raw, 3 files", "3 writers ", "raw, one file", "one writer alone", "3 writers, async", "share of raw"):
+        assert name in told
+
+
+def test_commit_tries_every_strategy_for_every_number_of_writers(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["commit", "--writers", "1", "5", "--rounds", "1", "--seconds", "0.02"])
+    told = capsys.readouterr().out
+    for name in ("1 writers", "5 writers", "lanes, 4", "groups, 8 threads", "one journal in front", "one syncfs"):
+        assert name in told
