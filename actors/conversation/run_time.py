@@ -1,7 +1,8 @@
 """The run-time of one conversation: its sandbox and the run of its agent, in tasks of their own (K29).
 
 It is not owned by the actor's task: a run that crashes is caught by the supervisor's guard and reported as a command,
-like everything else that comes of it. The actor tells it what to do without waiting.
+like everything else that comes of it; so is a sandbox that cannot be opened or closed. The actor tells it what to do
+without waiting.
 """
 
 from collections.abc import Awaitable, Callable
@@ -170,11 +171,11 @@ class RunTime:
 
     async def _try_to_open(self) -> str:
         """Why it could not be opened; empty when it is."""
-        try:
-            self._sandbox = await self._make_sandbox(self._workspace)
-        except (SandboxError, OSError) as failure:
-            return str(failure)
-        return ""
+        failure = await guarded(self._make, "run_time_not_opened", conversation_id=self._ref.key)
+        return "" if failure is None else _reason(failure)
+
+    async def _make(self) -> None:
+        self._sandbox = await self._make_sandbox(self._workspace)
 
     async def _run(self, start: StartRun, scope: trio.CancelScope) -> None:
         run = start.run
@@ -209,7 +210,7 @@ class RunTime:
         self._opening.cancel()
         await self._opened.wait()
         if self._sandbox is not None:
-            await self._sandbox.close()
+            await guarded(self._sandbox.close, "run_time_not_closed", conversation_id=self._ref.key)
 
     async def _report(self, command: Command) -> None:
         for _ in range(REPORT_TRIES_MAX):
@@ -222,6 +223,18 @@ class RunTime:
                 await trio.sleep(REPORT_RETRY_SECONDS)
             else:
                 return
+
+
+def _reason(failure: Exception) -> str:
+    """What clients may know: our own words, or of which kind it was. The log has the rest, paths among it."""
+    match failure:
+        case SandboxError():
+            return str(failure)
+        case OSError():
+            kind = failure.strerror or type(failure).__name__
+        case _:
+            kind = type(failure).__name__
+    return f"the run-time could not be opened ({kind})"
 
 
 def _without_outcome(failure: Exception | None) -> Outcome:

@@ -28,7 +28,7 @@ from actors.domain.codec import encode
 from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated, Event, MessageAction, Source
 from actors.domain.masks import NO_MASKS, Masks
 from actors.runtime import ActorError, Lane, Ref, Registry, RegistryClosed, Reply, open_registry
-from storage.errors import StorageError
+from storage.errors import OutcomeUnknown, StorageError
 from storage.event_log import EventLog
 from storage.store import Store
 
@@ -83,11 +83,22 @@ class Conversations(Reader):
             raise TooManyConversations
         try:
             await self._house.store.create(entry, payloads)
-            await self._ask(conversation_id, c.Start())
+            await self._start_or_undo(conversation_id)
         finally:
             if not self._is_alive(conversation_id):
                 self._house.slots.settle(conversation_id, holds=False, busy=False)
         return await self._known_summary(conversation_id)
+
+    async def _start_or_undo(self, conversation_id: str) -> None:
+        """Whoever is told that it failed creates it again, so nothing may be left of the first one."""
+        try:
+            await self._ask(conversation_id, c.Start())
+        except (ActorError, StorageError):
+            try:
+                await self.delete(conversation_id)
+            except OSError as failure:
+                raise OutcomeUnknown(f"a failed creation could not be undone: {failure}") from failure
+            raise
 
     async def start(self, conversation_id: str) -> Summary:
         """Have a run-time, and run on what waits. A conversation that has failed is tried again."""

@@ -24,12 +24,14 @@ class Reply:
 
 @attrs.define
 class ScriptedSandbox:
-    """Under the same conformance suite as the real ones. An unknown command is answered as bash would."""
+    """Under the same conformance suite as the real ones. An unknown command is answered as bash would. `jams` is what
+    its closing raises when everything is done."""
 
     replies: dict[str, Reply] = attrs.field(factory=dict)
     timeout_seconds: float = 120.0
     working_dir: str = "/workspace"
     warning: str = ""
+    jams: Exception | None = None
     ran: list[str] = attrs.field(factory=list)
     _running: set[trio.CancelScope] = attrs.field(factory=set)
     _closed: bool = False
@@ -71,6 +73,8 @@ class ScriptedSandbox:
         for scope in self._running:
             scope.cancel()
         await trio.lowlevel.checkpoint()
+        if self.jams is not None:
+            raise self.jams
 
     def statistics(self) -> SandboxStatistics:
         return SandboxStatistics(len(self.ran), len(self._running), self._closed)

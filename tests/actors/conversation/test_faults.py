@@ -1,5 +1,6 @@
 """What a conversation does when its disk, its log or its agent fails."""
 
+import errno
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -331,3 +332,51 @@ async def test_a_message_of_a_lone_surrogate_is_refused_and_harms_nothing(autoju
             await house.conversations.submit(it, MessageAction("\ud800"), size_bytes=3)
         await house.say(it, "/note fine")
         assert len(await house.events(it)) == len(before) + 1
+
+
+# --- a create that fails after its first batch ---
+
+
+async def test_a_create_that_cannot_be_started_leaves_nothing(autojump_clock: Clock) -> None:
+    disk = FaultyDisk()
+    async with open_house(Rules(idle=IdleLimits(0, 0), run_times_max=1), disk) as house:
+        disk.faults.before_write = _full_after(1)
+        with pytest.raises(StorageDegraded):
+            await house.create("hello")
+        assert await house.conversations.page(limit=10, cursor=None, where={}) == ([], None)
+        disk.faults.before_write = _full_after(1000)
+        await trio.sleep(60)  # the disk has been tried again, and is known to take writes
+        assert (await house.lifecycle(await house.create("hello")))[0] == "RUNNING"  # its place was given back
+    async with open_store(disk, describe) as store:
+        assert len(store.catalogue) == 1
+
+
+async def test_a_create_that_cannot_be_undone_either_is_told_as_unknown(autojump_clock: Clock) -> None:
+    disk = FaultyDisk()
+    async with open_house(Rules(idle=IdleLimits(0, 0)), disk) as house:
+        disk.faults.before_write = _gone_after(1, disk)
+        with pytest.raises(OutcomeUnknown, match="could not be undone"):
+            await house.create("hello")
+        disk.faults.steps_left = None
+
+
+def _full_after(writes: int) -> Callable[[], None]:
+    """So many writes find room."""
+    left = iter(range(writes))
+
+    def before_write() -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "no space left")
+
+    return before_write
+
+
+def _gone_after(writes: int, disk: FaultyDisk) -> Callable[[], None]:
+    """After so many writes nothing works any more."""
+    left = iter(range(writes))
+
+    def before_write() -> None:
+        if next(left, None) is None:
+            disk.faults.steps_left = 0
+
+    return before_write

@@ -1,5 +1,7 @@
 """The life of a conversation: the status table as its users see it, idleness, places, and hand-over."""
 
+import errno
+
 import pytest
 import trio
 import trio.lowlevel
@@ -192,6 +194,46 @@ async def test_a_start_that_fails_is_an_error_with_a_reason_and_may_be_tried_aga
         await house.conversations.start(it)
         await house.settle()
         assert states(await house.events(it))[2:] == ["loading", "running", "awaiting_user_input"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/srv/greenroom/conversations/it/files"), "Permission denied"),
+        (RuntimeError("the key is hunter2"), "RuntimeError"),
+    ],
+)
+async def test_a_start_that_fails_unforeseen_ends_nobody_else_and_leaks_nothing(
+    autojump_clock: Clock, failure: Exception, told: str
+) -> None:
+    failures: list[Exception] = []
+
+    async def prepare() -> None:
+        await trio.lowlevel.checkpoint()
+        if failures:
+            raise failures.pop()
+
+    async with open_house(STILL, prepare=prepare) as house:
+        sibling = await house.create()
+        failures.append(failure)
+        it = await house.create("hello")
+        [error] = [event["extras"]["reason"] for event in await house.events(it) if "error" in states([event])]
+        assert error == f"the run-time could not be opened ({told})"
+        await house.say(sibling, "still there")
+        await house.settle()
+        assert states(await house.events(sibling))[-1] == "awaiting_user_input"
+
+
+async def test_a_run_time_that_does_not_close_ends_nobody_else(autojump_clock: Clock) -> None:
+    async with open_house(STILL) as house:
+        it, sibling = await house.create(), await house.create()
+        house.sandboxes[0].jams = RuntimeError("a bug in the sandbox")
+        assert await house.conversations.stop(it) == "RUNNING"
+        await house.settle()
+        assert (await house.lifecycle(it), await house.lifecycle(sibling)) == (
+            ("STOPPED", "STOPPED", "cold"),
+            ("RUNNING", "STOPPED", "hot"),
+        )
 
 
 async def test_a_run_time_that_does_not_open_in_time_is_an_error(autojump_clock: Clock) -> None:
