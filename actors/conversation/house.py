@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
+import structlog
 import trio
 
 from actors.agent.port import Agent
@@ -21,7 +22,7 @@ from actors.conversation.state import State, apply
 from actors.domain import events as e
 from actors.domain.commands import BusyPolicy, Shut, Why
 from actors.domain.masks import Masks, mask
-from actors.runtime import Alarms, Lane, Ref
+from actors.runtime import ActorError, Alarms, Lane, Ref
 from actors.security.policy import Judge
 from storage.histogram import Histogram
 from storage.store import Store
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from actors.conversation.actor import ConversationActor
 
 __all__ = ["STOP_DEADLINE_SECONDS", "Dormant", "House", "Rules"]
+
+logger = structlog.get_logger(__name__)
 
 STOP_DEADLINE_SECONDS = 5.0
 """A run-time is closed within this (semantics, seams: POST stop)."""
@@ -107,9 +110,20 @@ class House:
         """Whether a run-time may be opened for it; the place is its own until it is settled. Whoever has to give
         up its place for that is told."""
         place = self.slots.reserve(conversation_id)
-        if place.victim is not None:
-            self.ref(place.victim).tell(Shut(Why.ROOM), lane=Lane.CONTROL)
+        if place.victim is not None and not self._tell_to_go(place.victim):
+            self.slots.settle(conversation_id, holds=False, busy=False)
+            return False
         return place.granted
+
+    def _tell_to_go(self, victim: str) -> bool:
+        try:
+            self.ref(victim).tell(Shut(Why.ROOM), lane=Lane.CONTROL)
+        except ActorError as failure:
+            # Whose mailbox is full is not idle: it keeps its place, and its next turn says how it is with it.
+            logger.info("place_kept", conversation_id=victim, error=str(failure))
+            self.slots.settle(victim, holds=True, busy=True)
+            return False
+        return True
 
     def leave_dormant(self, conversation_id: str, cursor: Cursor) -> None:
         """A client of a hibernated conversation is gone; it may be time to close it then."""

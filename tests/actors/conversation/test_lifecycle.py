@@ -1,6 +1,7 @@
 """The life of a conversation: the status table as its users see it, idleness, places, and hand-over."""
 
 import errno
+import itertools
 
 import pytest
 import trio
@@ -10,8 +11,10 @@ from actors.conversation.cursor import Cursor
 from actors.conversation.errors import Refused, TooManyConversations
 from actors.conversation.house import Rules
 from actors.conversation.idle import IdleLimits
+from actors.conversation.messages import LookAtClock
 from actors.domain.commands import BusyPolicy
 from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated
+from actors.runtime import Lane, MailboxFull
 from actors.sandbox.errors import SandboxUnavailable
 from storage.errors import ConversationNotFound
 from tests.actors.conversation.house import ListSink, open_house, states
@@ -408,6 +411,20 @@ async def test_nobody_busy_is_closed_for_another_and_who_is_refused_leaves_nothi
         await house.say(asleep, "wake up")
         await house.settle()
         assert (await house.lifecycle(asleep))[0] == "RUNNING"
+
+
+async def test_who_cannot_even_be_told_to_go_keeps_its_place(autojump_clock: Clock) -> None:
+    async with open_house(Rules(idle=IdleLimits(0, 0), run_times_max=1)) as house:
+        it = await house.create()
+        with pytest.raises(MailboxFull):
+            for _ in itertools.count():
+                house.conversations.ref(it).tell(LookAtClock(), lane=Lane.CONTROL)
+        with pytest.raises(TooManyConversations):
+            await house.conversations.create(ConversationCreated(), None)
+        await house.settle()
+        assert (await house.lifecycle(it))[0] == "RUNNING"
+        other = await house.create()  # now it is idle again, and gives way
+        assert [(await house.lifecycle(one))[0] for one in (it, other)] == ["STOPPED", "RUNNING"]
 
 
 async def test_k22_a_hibernated_one_gives_up_its_place_too(autojump_clock: Clock) -> None:
