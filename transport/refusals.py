@@ -5,6 +5,7 @@ explains.
 """
 
 from collections import Counter
+from typing import Any
 
 import attrs
 
@@ -13,7 +14,7 @@ from actors.domain.codec import DecodeError
 from actors.runtime import ActorCrashed, ActorFailed, AskTimedOut, Expired, MailboxFull, RegistryClosed, ServerFull
 from storage.errors import BadCursor, ConversationNotFound, CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
 
-__all__ = ["Refusal", "Refusals", "refusal"]
+__all__ = ["INTERNAL_ERROR", "Refusal", "Refusals", "refusal"]
 
 
 @attrs.frozen
@@ -24,6 +25,32 @@ class Refusal:
     code: str
     message: str
     retry_after_seconds: int | None = None
+
+    @property
+    def msg_id(self) -> str:
+        """Under which the catalogue has it for people: V0's id where it has one, else the code."""
+        return _V0_IDS.get(self.code, self.code)
+
+    def body(self) -> dict[str, Any]:
+        """As JSON over HTTP: what each family of V0's clients reads of its routes' errors (contract §0), in one."""
+        return {
+            "status": "error",
+            "message": self.message,
+            "msg_id": self.msg_id,
+            "detail": self.message,
+            "error": self.message,
+            "success": False,
+            "code": self.code,
+        }
+
+
+_V0_IDS = {
+    "not_found": "CONVERSATION$NOT_FOUND",
+    "too_many_conversations": "AGENT_ERROR$TOO_MANY_CONVERSATIONS",
+}
+
+INTERNAL_ERROR = Refusal(500, "internal_error", "Internal server error")
+"""All that strangers are told of what is not in the table, with the id of the log's line."""
 
 
 _TABLE: dict[type[Exception], Refusal] = {
@@ -72,5 +99,9 @@ class Refusals:
     def tell(self, error: Exception) -> Refusal | None:
         """As `refusal`, counted; what may not be told is an `internal_error`."""
         told = refusal(error)
-        self.counts["internal_error" if told is None else told.code] += 1
+        self.count((INTERNAL_ERROR if told is None else told).code)
         return told
+
+    def count(self, code: str) -> None:
+        """One refusal that no error of ours has led to."""
+        self.counts[code] += 1

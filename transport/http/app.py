@@ -26,7 +26,7 @@ from transport.http import trajectory as trajectory_routes
 from transport.http import workspaces as workspace_routes
 from transport.http.bodies import Invalid, answer, conversation_id_problem
 from transport.origins import OriginPolicy
-from transport.refusals import Refusals
+from transport.refusals import INTERNAL_ERROR, Refusals
 
 __all__ = ["make_app"]
 
@@ -129,7 +129,7 @@ def _add_checks(app: QuartTrio, policy: OriginPolicy, admission: Admission, refu
             response.headers.update(NO_CACHE)
         if response.status_code >= 400 and not g.get("told"):
             phrase = HTTPStatus(response.status_code).phrase.lower().replace(" ", "_")
-            refusals.counts[REASONS.get(response.status_code, phrase)] += 1
+            refusals.count(REASONS.get(response.status_code, phrase))
         asked = request.headers.get("Access-Control-Request-Headers", "")
         response.headers.update(policy.cors_headers(request.headers.get("Origin"), asked))
         return response
@@ -152,7 +152,6 @@ def _add_errors(app: QuartTrio, refusals: Refusals) -> None:
         g.told = True
         if told is None:
             error_id = log_failure("request_failed", failure, path=request.path)
-            return answer({"detail": "Internal server error", "error_id": error_id}, 500)
+            return answer(INTERNAL_ERROR.body() | {"error_id": error_id}, INTERNAL_ERROR.status)
         headers = {"retry-after": str(told.retry_after_seconds)} if told.retry_after_seconds is not None else {}
-        body = {"detail": told.message, "code": told.code, "success": False, "error": told.message}
-        return answer(body, told.status, headers)
+        return answer(told.body(), told.status, headers)

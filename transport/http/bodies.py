@@ -17,6 +17,7 @@ __all__ = [
     "answer",
     "conversation_id_problem",
     "fields",
+    "flag",
     "integer",
     "json_body",
     "number",
@@ -133,6 +134,14 @@ def integer(name: str, default: int | None) -> Any:
     except ValueError:
         problem = Problem("int_parsing", ("query", name), "Input should be a valid integer", text)
         raise Invalid(problem) from None
+
+
+def flag(name: str) -> bool:
+    """A query parameter that is true or false, and false where it is absent. Raises `Invalid`."""
+    text = request.args.get(name, "false")
+    if text.lower() not in ("true", "1", "false", "0"):
+        raise Invalid(Problem("bool_parsing", ("query", name), "Input should be a valid boolean", text))
+    return text.lower() in ("true", "1")
 
 
 def conversation_id_problem(conversation_id: str) -> str | None:

@@ -40,11 +40,18 @@ UNSUPPORTED = ("replay_json", "suggested_task", "create_microagent", "mcp_config
 
 
 def render(summary: Summary) -> dict[str, Any]:
-    """ConversationInfo (contract §1.1), with our `lifecycle` beside it."""
+    """ConversationInfo (contract §1.1) in V0's order, and our `lifecycle` after it."""
     body = attrs.asdict(summary)
+    created_at, lifecycle = body.pop("created_at"), body.pop("lifecycle")
     running = summary.status in ("STARTING", "RUNNING")
-    body["url"] = f"/api/conversations/{summary.conversation_id}" if running else None
-    return body | {"session_api_key": None, "pr_number": [], "conversation_version": "V0"}
+    return body | {
+        "url": f"/api/conversations/{summary.conversation_id}" if running else None,
+        "session_api_key": None,
+        "created_at": created_at,
+        "pr_number": [],
+        "conversation_version": "V0",
+        "lifecycle": lifecycle,
+    }
 
 
 def told(summary: Summary) -> dict[str, Any]:
@@ -77,7 +84,7 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
         )
         images = _texts(body.get("image_urls", ()), "image_urls") or None
         text = body.get("initial_user_msg")
-        message = MessageAction(text, image_urls=images) if text else None
+        message = MessageAction(text or "", image_urls=images) if text or images else None
         summary = await conversations.create(created, message)
         return answer(told(summary))
 

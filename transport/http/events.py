@@ -14,7 +14,7 @@ from actors.conversation.service import Conversations
 from actors.domain.codec import decode_client_action
 from actors.domain.events import MessageAction
 from storage.errors import ConversationNotFound
-from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body, wrong_type
+from transport.http.bodies import Invalid, Problem, answer, fields, flag, integer, json_body, wrong_type
 
 __all__ = ["blueprint"]
 
@@ -38,7 +38,7 @@ def blueprint(conversations: Conversations) -> Blueprint:
             conversation_id,
             start=integer("start_id", 0),
             stop=stop + 1 if stop is not None else None,
-            reverse=request.args.get("reverse", "false").lower() in ("true", "1"),
+            reverse=flag("reverse"),
             limit=limit,
             accepts=await _filter(),
         )

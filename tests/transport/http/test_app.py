@@ -7,13 +7,14 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 from structlog.testing import capture_logs
 
-from actors.conversation.errors import Refused
+from actors.conversation.errors import Refused, TooManyConversations
 from actors.conversation.service import Conversations
 from actors.conversation.summary import Summary
 from actors.runtime import AskTimedOut, Expired, MailboxFull, ServerFull
-from storage.errors import CorruptLog, OutcomeUnknown, StorageDegraded
+from storage.errors import ConversationNotFound, CorruptLog, OutcomeUnknown, StorageDegraded
 from tests.transport.http.conftest import OPEN, POLICY
 from transport.http.app import make_app
+from transport.messages import MESSAGES
 from transport.refusals import refusal
 
 ALL = "/api/conversations"
@@ -106,13 +107,15 @@ async def test_a_body_beyond_the_limit_is_a_413(client: Client) -> None:
 @pytest.mark.parametrize(
     ("failure", "status", "retry_after"),
     [
-        (Refused("bad_state", "no"), 409, None),
+        (Refused("run_over", "no"), 409, None),
         (MailboxFull("x"), 429, "1"),
         (ServerFull("x"), 503, "1"),
         (Expired("x"), 503, "1"),
         (StorageDegraded("/secret/place: full"), 503, "5"),
         (OutcomeUnknown("/secret/place: gone"), 503, "5"),
         (AskTimedOut("x"), 504, None),
+        (TooManyConversations(), 503, "10"),
+        (ConversationNotFound("x"), 404, None),
         (CorruptLog("x", offset=7, event_id=1, why="/secret/place: line 7"), 409, None),
     ],
 )
@@ -121,8 +124,11 @@ async def test_a_known_error_is_answered_by_the_table(failure: Exception, status
     told = refusal(failure)
     assert told is not None
     assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
-    body = {"detail": told.message, "code": told.code, "success": False, "error": told.message}
-    assert await answer.get_json() == body
+    assert await answer.get_json() == {
+        "status": "error", "message": told.message, "msg_id": told.msg_id, "detail": told.message, "error": told.message,
+        "success": False, "code": told.code,
+    }  # fmt: skip
+    assert told.msg_id in MESSAGES
     assert "secret" not in told.message
 
 
@@ -131,7 +137,8 @@ async def test_a_stranger_gets_an_id_that_the_log_explains() -> None:
     with capture_logs() as logs:
         answer = await _failing(failure).get(f"{ALL}/x")
     body: dict[str, Any] = await answer.get_json()
-    assert (answer.status_code, body["detail"], set(body)) == (500, "Internal server error", {"detail", "error_id"})
+    assert (answer.status_code, body["error"], body["msg_id"]) == (500, "Internal server error", "internal_error")
+    assert "hunter2" not in await answer.get_data(as_text=True)
     (line,) = [line for line in logs if line.get("error_id") == body["error_id"]]
     assert line["exc_info"] is failure
 

@@ -20,14 +20,22 @@ async def test_created_it_is_starting_and_then_found(client: Client) -> None:
     assert (status, created["status"], created["message"]) == (200, "ok", None)
     assert created["conversation_status"] in ("STARTING", "RUNNING")
     _, found = await _ask(client, "GET", f"{ALL}/{conversation_id}")
-    assert set(found) == {
+    assert list(found) == [
         "conversation_id", "title", "last_updated_at", "status", "runtime_status", "selected_repository",
         "selected_branch", "git_provider", "trigger", "num_connections", "url", "session_api_key", "created_at",
         "pr_number", "conversation_version", "lifecycle",
-    }  # fmt: skip
+    ]  # fmt: skip
     assert found["title"] == f"Conversation {conversation_id[:5]}"
     assert found["url"] == f"{ALL}/{conversation_id}"
     assert (found["trigger"], found["conversation_version"]) == ("gui", "V0")
+
+
+async def test_images_without_a_text_are_a_first_message_too(client: Client) -> None:
+    images = ["data:image/png;base64,aGk="]
+    _, created = await _ask(client, "POST", ALL, {"image_urls": images})
+    _, page = await _ask(client, "GET", f"{ALL}/{created['conversation_id']}/events?filter=%7B%22source%22:%22user%22%7D")
+    [message] = page["events"]
+    assert (message["args"]["content"], message["args"]["image_urls"]) == ("", images)
 
 
 async def test_pages_are_newest_first_and_end(client: Client) -> None:

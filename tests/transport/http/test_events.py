@@ -54,6 +54,21 @@ async def test_limits_are_0_to_100(client: Client, events: str) -> None:
         assert (answer.status_code, await answer.get_json()) == (400, {"detail": "Invalid limit"})
 
 
+@pytest.mark.parametrize(("text", "is_reverse"), [("true", True), ("1", True), ("False", False), ("0", False)])
+async def test_the_direction_is_one_of_two(client: Client, events: str, text: str, is_reverse: bool) -> None:  # noqa: FBT001 - a table
+    page = await (await client.get(f"{events}?limit=2&reverse={text}")).get_json()
+    first, second = (event["id"] for event in page["events"])
+    assert (first > second) is is_reverse
+
+
+@pytest.mark.parametrize("text", ["", "maybe", "2"])
+async def test_a_direction_that_is_none_is_a_422(client: Client, events: str, text: str) -> None:
+    answer = await client.get(f"{events}?reverse={text}")
+    [problem] = (await answer.get_json())["detail"]
+    told = (problem["type"], problem["loc"], problem["input"])
+    assert (answer.status_code, told) == (422, ("bool_parsing", ["query", "reverse"], text))
+
+
 async def test_k10_an_event_goes_out_as_its_bytes(client: Client, events: str) -> None:
     text = await (await client.get(f"{events}?limit=100")).get_data(as_text=True)
     assert "N0 \u00e4" in text, "as written, not escaped anew"
