@@ -130,7 +130,7 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
         async with trio.open_nursery() as sessions:
             await sessions.start(endpoint.run)
             async with trio.open_nursery() as connections:
-                front = Front(cast("ASGIApp", rest), endpoint, policy, admission)
+                front = Front(cast("ASGIApp", rest), endpoint, policy, admission, refusals)
                 connections.start_soon(serve, listeners, front.app, front.upgrade, shutdown.begun)
                 _tell_ready(config, listeners, maker.warning)
                 await shutdown.begun.wait()

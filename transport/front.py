@@ -15,6 +15,7 @@ from transport.admission import Admission, Denial, folded
 from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.handshake import parse_query
 from transport.origins import OriginPolicy
+from transport.refusals import Refusals
 
 __all__ = ["ASGIApp", "Front"]
 
@@ -31,6 +32,7 @@ class Front:
     endpoint: Endpoint
     policy: OriginPolicy
     admission: Admission
+    refusals: Refusals = attrs.field(factory=Refusals)
 
     async def app(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """The ASGI application in front of polling and REST."""
@@ -40,7 +42,11 @@ class Front:
                 send = _with_headers(send, self.policy.cors_headers(headers.get("origin")))
                 peer = (scope.get("client") or ("",))[0]
                 denied = self._denial(scope["query_string"], headers, peer)
-                await (_deny(denied, send) if denied else self.endpoint.polling(scope, receive, send))
+                if denied is None:
+                    await self.endpoint.polling(scope, receive, send)
+                else:
+                    self.refusals.count("rate_limited")
+                    await _deny(denied, send)
                 return
         # Refusals and preflights are the REST application's, whatever the path.
         await self.rest(scope, receive, send)
@@ -52,8 +58,10 @@ class Front:
         if not path.startswith(SOCKET_IO_PATH):
             await refuse_upgrade(stream, "404 Not Found")
         elif self.policy.objection(headers.get("host", ""), headers.get("origin")) is not None:
+            self.refusals.count("foreign_origin")
             await refuse_upgrade(stream, "403 Forbidden")
         elif (denied := self._denial(query.encode("latin-1"), headers, asked.remote)) is not None:
+            self.refusals.count("rate_limited")
             await refuse_upgrade(stream, "429 Too Many Requests", headers=denied.headers)
         else:
             await self.endpoint.websocket(stream, asked)

@@ -86,15 +86,16 @@ class Gateway:
     async def connect(self, connection: Connection, auth: Mapping[str, Any] | None) -> Accept | Refuse:  # noqa: ARG002
         """Contract §2.2; every failing handshake is answered (D4), and an unknown id creates nothing (D28)."""
         if self._conversations.closing:
-            return Refuse("The server is shutting down", {"msg_id": "SESSION$SOCKET_NOT_INITIALIZED_ERROR_MESSAGE"})
+            not_ready = {"msg_id": "SESSION$SOCKET_NOT_INITIALIZED_ERROR_MESSAGE"}
+            return self._refuse("shutting_down", "The server is shutting down", not_ready)
         conversation_id = connection.query.get("conversation_id", "")
         if not conversation_id:
-            return Refuse("No conversation_id in query params")
+            return self._refuse("no_conversation_id", "No conversation_id in query params")
         if not self._admission.admits(connection.headers, connection.query):
-            return Refuse("invalid_session_api_key")
+            return self._refuse("invalid_session_api_key", "invalid_session_api_key")
         summary = await self._conversations.summary(conversation_id)
         if summary is None:
-            return Refuse("Conversation not found", {"msg_id": "CONVERSATION$NOT_FOUND"})
+            return self._refuse("not_found", "Conversation not found", {"msg_id": "CONVERSATION$NOT_FOUND"})
         epoch, last_id = summary.lifecycle["stream_epoch"], summary.lifecycle["last_event_id"]
         position = _position(connection.query.get("latest_event_id"))
         known_epoch = connection.query.get("stream_epoch", str(epoch)) == str(epoch)
@@ -103,6 +104,10 @@ class Gateway:
         self._cursors[connection.sid] = (conversation_id, cursor)
         logger.info("client_joins", conversation_id=conversation_id, connection=connection.sid, position=position)
         return Accept({"recovered": recovered, "stream_epoch": epoch})
+
+    def _refuse(self, code: str, message: str, data: Mapping[str, Any] | None = None) -> Refuse:
+        self._refusals.count(code)
+        return Refuse(message, data)
 
     def connected(self, connection: Connection) -> None:
         connection.start_soon(self._follow, connection)

@@ -5,19 +5,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import socketio
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.server import ServerProcess
+from tests.e2e.test_guards import KEY, POLLING, UPGRADE, Answer, cookie_of
 from tests.e2e.test_real_clients import PythonClient
 
 pytestmark = pytest.mark.wallclock
 
+FOREIGN = {"Origin": "http://evil.example"}
 
-def scrape(server: ServerProcess) -> dict[str, float]:
+
+def scrape(server: ServerProcess, headers: dict[str, str] | None = None) -> dict[str, float]:
     """Samples by name and labels, as `name{label=value}`."""
-    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:  # noqa: S310 - our own server
+    request = urllib.request.Request(f"{server.url}/metrics", headers=headers or {})  # noqa: S310 - as below
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own server
         text = answer.read().decode()
     return {
         sample.name + "".join(f"{{{name}={value}}}" for name, value in sample.labels.items()): sample.value
@@ -64,9 +70,32 @@ def test_refusals_are_counted_by_reason(server: ServerProcess) -> None:
     with pytest.raises(urllib.error.HTTPError):
         server.request("POST", "/api/conversations/unknown/message", {"message": "hi"})
     client.client.disconnect()
+    for joined in ("0" * 32, ""):
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            PythonClient(server, joined, -1, ["websocket"])
+    for transport, headers in (("polling", {}), ("websocket", UPGRADE)):
+        assert Answer(server, "GET", f"/socket.io/?EIO=4&transport={transport}", headers | FOREIGN).status == 403
     found = scrape(server)
     assert found["greenroom_refused_total{reason=bad_action}"] == 1
-    assert found["greenroom_refused_total{reason=not_found}"] == 1
+    assert found["greenroom_refused_total{reason=not_found}"] == 2
+    assert found["greenroom_refused_total{reason=no_conversation_id}"] == 1
+    assert found["greenroom_refused_total{reason=foreign_origin}"] == 2
+
+
+def test_who_has_no_key_is_counted_at_every_door(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", {"SESSION_API_KEY": KEY})
+    server.start()
+    try:
+        conversation_id, logged_in = server.create(), {"Cookie": cookie_of(server)}
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            PythonClient(server, conversation_id, -1, ["websocket"])
+        guesses = [f"{POLLING}&session_api_key=wrong{number}" for number in range(12)]
+        statuses = [Answer(server, "GET", guess).status for guess in guesses]
+        found = scrape(server, logged_in)
+    finally:
+        server.kill()
+    assert found["greenroom_refused_total{reason=invalid_session_api_key}"] == 1
+    assert found["greenroom_refused_total{reason=rate_limited}"] == statuses.count(429) > 0
 
 
 def test_k33_a_reader_that_is_behind_is_seen(server: ServerProcess) -> None:

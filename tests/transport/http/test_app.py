@@ -125,8 +125,8 @@ async def test_a_known_error_is_answered_by_the_table(failure: Exception, status
     assert told is not None
     assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry_after)
     assert await answer.get_json() == {
-        "status": "error", "message": told.message, "msg_id": told.msg_id, "detail": told.message, "error": told.message,
-        "success": False, "code": told.code,
+        "status": "error", "message": told.message, "msg_id": told.msg_id, "detail": told.message,
+        "error": told.message, "success": False, "code": told.code,
     }  # fmt: skip
     assert told.msg_id in MESSAGES
     assert "secret" not in told.message

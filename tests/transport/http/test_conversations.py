@@ -33,7 +33,9 @@ async def test_created_it_is_starting_and_then_found(client: Client) -> None:
 async def test_images_without_a_text_are_a_first_message_too(client: Client) -> None:
     images = ["data:image/png;base64,aGk="]
     _, created = await _ask(client, "POST", ALL, {"image_urls": images})
-    _, page = await _ask(client, "GET", f"{ALL}/{created['conversation_id']}/events?filter=%7B%22source%22:%22user%22%7D")
+    _, page = await _ask(
+        client, "GET", f"{ALL}/{created['conversation_id']}/events?filter=%7B%22source%22:%22user%22%7D"
+    )
     [message] = page["events"]
     assert (message["args"]["content"], message["args"]["image_urls"]) == ("", images)
 
