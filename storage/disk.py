@@ -35,11 +35,11 @@ class AppendFile(Protocol):
 
 @attrs.frozen
 class Held:
-    """A lock in hand. `left` is the note that the last holder did not take back, empty when it ended in peace."""
+    """A lock in hand. `left` is the note that lay in it: empty when the last holder took its own back in peace."""
 
     left: str
-    clear: Callable[[], None]
-    """Take the own note back: the next holder will find none."""
+    note: Callable[[str], None]
+    """Replace the note, for whoever comes too early or later."""
 
 
 class Disk(Protocol):
@@ -88,11 +88,8 @@ class Disk(Protocol):
     def boot_id(self) -> str:
         """Another one after everything that was only in the machine's memory may have been lost."""
 
-    def lock(self, path: str, note: str) -> AbstractContextManager[Held]:
-        """Hold the file exclusively for the block (K3), with `note` in it for whoever comes too early or later.
-
-        The note stays unless it is cleared. Raises `StoreLocked`.
-        """
+    def lock(self, path: str) -> AbstractContextManager[Held]:
+        """Hold the file exclusively for the block (K3); raises `StoreLocked`. Its note outlives the block."""
 
     def real_path(self, path: str) -> Path | None:
         """Where the operating system finds it, or None where it does not."""

@@ -160,15 +160,13 @@ class LocalDisk:
         return BOOT_ID.read_text().strip() if BOOT_ID.exists() else uuid4().hex
 
     @contextmanager
-    def lock(self, path: str, note: str) -> Iterator[Held]:
+    def lock(self, path: str) -> Iterator[Held]:
         with (self.root / path).open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreLocked(f"{self.root} is in use by another process: {_note(file)}") from None
-            left = _note(file)
-            _put_note(file, note)
-            yield Held(left, partial(_put_note, file, ""))
+            yield Held(_note(file), partial(_put_note, file))
 
     def real_path(self, path: str) -> Path | None:
         return self.root / path

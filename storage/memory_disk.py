@@ -121,13 +121,12 @@ class MemoryDisk:
         return "memory"
 
     @contextmanager
-    def lock(self, path: str, note: str) -> Iterator[Held]:
+    def lock(self, path: str) -> Iterator[Held]:
         if path in self._locked:
-            raise StoreLocked(f"this disk in memory is in use already: {self._notes.get(path, 'no note')}")
+            raise StoreLocked("this disk in memory is in use already")
         self._locked.add(path)
-        left, self._notes[path] = self._notes.get(path, ""), note
         try:
-            yield Held(left, lambda: self._notes.update({path: ""}))
+            yield Held(self._notes.get(path, ""), lambda note: self._notes.update({path: note}))
         finally:
             self._locked.remove(path)
 

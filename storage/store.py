@@ -221,9 +221,10 @@ class _Start:
 @asynccontextmanager
 async def open_store(disk: Disk, describe: Describe, durability: Durability = Durability.SYNC) -> AsyncIterator[Store]:
     """The store, locked for this process for the block (K3). Raises `StoreLocked`, `UnknownFormat`."""
-    with disk.lock("lock", _note(disk, durability)) as held:
+    with disk.lock("lock") as held:
         # Before the nursery, which would wrap what is raised into a group.
         catalogue = await disk.run(partial(_Start(disk).prepare, describe))
+        held.note(_note(disk, durability))
         committer = Committer(disk, durability)
         async with trio.open_nursery() as nursery:
             store = Store(disk, catalogue, committer, durability, nursery)
@@ -231,7 +232,7 @@ async def open_store(disk: Disk, describe: Describe, durability: Durability = Du
             yield store
             nursery.cancel_scope.cancel()
         if not committer.distrusted:
-            held.clear()
+            held.note("")
 
 
 def _note(disk: Disk, durability: Durability) -> str:

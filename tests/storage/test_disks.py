@@ -81,23 +81,24 @@ def test_what_is_not_there_is_an_os_error(disk: Disk) -> None:
 
 
 def test_k03_a_lock_is_exclusive_and_ends_with_its_block(disk: Disk) -> None:
-    with disk.lock("lock", "the first"), pytest.raises(StoreLocked, match="the first"), disk.lock("lock", "late"):
+    with disk.lock("lock"), pytest.raises(StoreLocked), disk.lock("lock"):
         pass
-    with disk.lock("lock", ""):
+    with disk.lock("lock"):
         pass
 
 
-def test_k15_a_lock_tells_who_did_not_end_in_peace(disk: Disk) -> None:
-    with disk.lock("lock", "first") as held:
+def test_k15_a_lock_keeps_the_note_of_a_holder_that_did_not_take_it_back(disk: Disk) -> None:
+    with disk.lock("lock") as held:
         assert held.left == ""
-        held.clear()
-    with disk.lock("lock", "second") as held:
+        held.note("first")
+        held.note("")
+    with disk.lock("lock") as held:
         assert held.left == ""
-    with disk.lock("lock", "third") as held:
+        held.note("second")
+    with disk.lock("lock") as held:
         assert held.left == "second"
-        held.clear()
-    with disk.lock("lock", "fourth") as held:
-        assert held.left == ""
+    with disk.lock("lock") as held:
+        assert held.left == "second"
 
 
 def test_k15_what_is_read_after_the_cache_was_forgotten_is_what_was_written(disk: Disk) -> None:
