@@ -105,7 +105,7 @@ class Reader:
         cell = self._registry.peek(conversation_id)
         view = await self._house.store.view(conversation_id)
         state = await replay(self._house, conversation_id, view)
-        reason = cell.failure.reason if cell is not None and cell.failure is not None else ""
+        reason = "" if cell is None else cell.reason
         return self._summary(conversation_id, state, reason or ("log_corrupt" if view.damage else ""))
 
     def _summary(self, conversation_id: str, state: State, failure: str) -> Summary:

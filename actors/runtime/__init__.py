@@ -6,22 +6,33 @@ wakes, crashes or leaves wait in its mailbox and reach the next incarnation in o
 """
 
 from actors.runtime.alarms import Alarms
-from actors.runtime.cell import Behaviour, CannotActivate, Cell, Context, Residency
+from actors.runtime.cell import (
+    Behaviour,
+    CannotActivate,
+    Cell,
+    CellStatistics,
+    Context,
+    Residency,
+    Terminated,
+    TurnStatistics,
+)
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
 from actors.runtime.errors import (
     ActorCrashed,
     ActorError,
     ActorFailed,
     AskTimedOut,
+    Escalated,
     Expired,
     MailboxFull,
     RegistryClosed,
     ServerFull,
 )
+from actors.runtime.guard import guarded
 from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.registry import Ref, Registry, RegistryStatistics, open_registry
-from actors.runtime.restart import GiveUp, RestartAfter, RestartPolicy, judge
-from actors.runtime.supervisor import guarded
+from actors.runtime.restart import GiveUp, Restart, RestartAfter, RestartPolicy, judge
+from actors.runtime.supervisor import Child, ChildStatistics, Supervisor, SupervisorStatistics, open_supervisor
 
 __all__ = [
     "ActorCrashed",
@@ -32,10 +43,14 @@ __all__ = [
     "Behaviour",
     "CannotActivate",
     "Cell",
+    "CellStatistics",
+    "Child",
+    "ChildStatistics",
     "Context",
     "DeadLetter",
     "DeadLetters",
     "Envelope",
+    "Escalated",
     "Expired",
     "GiveUp",
     "Lane",
@@ -50,10 +65,16 @@ __all__ = [
     "RegistryStatistics",
     "Reply",
     "Residency",
+    "Restart",
     "RestartAfter",
     "RestartPolicy",
     "ServerFull",
+    "Supervisor",
+    "SupervisorStatistics",
+    "Terminated",
+    "TurnStatistics",
     "guarded",
     "judge",
     "open_registry",
+    "open_supervisor",
 ]

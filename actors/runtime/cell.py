@@ -1,22 +1,33 @@
 """One key's place in the registry: its mailbox, and the incarnations that serve it one after the other.
 
-A cell decides nothing about restarts (`supervisor` does) and nothing about which keys exist (`registry` does). It
-brings a behaviour to life, feeds it batches (K6), retries the batch of a crashed turn command by command (K26) and
-takes the behaviour down again.
+A cell decides nothing about restarts (`lives` does) and nothing about which keys exist (`registry` does). It brings a
+behaviour to life, feeds it batches (K6), retries the batch of a crashed turn command by command (K26), takes the
+behaviour down again and tells those who watch (K28).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import attrs
 import trio
 
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
-from actors.runtime.errors import ActorCrashed, ActorFailed, Expired
-from actors.runtime.mailbox import Envelope, Mailbox, MailboxStatistics
+from actors.runtime.errors import ActorCrashed, ActorError, ActorFailed, Expired
+from actors.runtime.mailbox import Envelope, Mailbox, MailboxStatistics, Reply
 
-__all__ = ["Behaviour", "CannotActivate", "Cell", "CellStatistics", "Context", "Factory", "Residency"]
+__all__ = [
+    "Behaviour",
+    "CannotActivate",
+    "Cell",
+    "CellStatistics",
+    "Context",
+    "Factory",
+    "Residency",
+    "Terminated",
+    "TurnStatistics",
+]
 
 M = TypeVar("M")
 
@@ -68,7 +79,7 @@ class Behaviour(Protocol[M]):
 
 @attrs.frozen
 class Context:
-    """What a behaviour may know and do about its own life."""
+    """What a behaviour may know and do about its own life; once that is over, `passivate` does nothing (K2)."""
 
     key: str
     incarnation: int
@@ -79,15 +90,41 @@ Factory = Callable[[Context], Behaviour[M]]
 
 
 @attrs.frozen
+class Terminated:
+    """One incarnation has ended (K28): it `left`, it `crashed`, or the key has failed for the reason given.
+
+    `incarnation` is 0 and the reason `not_alive` when there was none to watch.
+    """
+
+    key: str
+    incarnation: int
+    reason: str
+
+
+@attrs.frozen
+class TurnStatistics:
+    """What an actor is doing: the names of the commands' types, and since when (`trio.current_time()` seconds)."""
+
+    commands: tuple[str, ...]
+    began_at: float
+
+
+@attrs.frozen
 class CellStatistics:
-    """`crashes` are times in `trio.current_time()` seconds."""
+    """`crashes` are those that count against the policy; times are in `trio.current_time()` seconds.
+
+    `turn` is None between turns; `retry_at` is when a crashed actor is started again, None when none waits for that.
+    """
 
     key: str
     residency: Residency
     incarnation: int
     crashes: int
+    restarts: int
     last_failure: str
     reason: str
+    turn: TurnStatistics | None
+    retry_at: float | None
     mailbox: MailboxStatistics
 
 
@@ -108,7 +145,8 @@ class Cell(Generic[M]):
         self.crashes: list[float] = []
         self.restarts = 0
         self.last_failure = ""
-        self.failure: ActorFailed | None = None
+        self.refusal: ActorError | None = None
+        """Why nothing is taken any more, for a key that has failed or is being removed."""
         self._factory = factory
         self._dead_letters = dead_letters
         self._incarnations = incarnations
@@ -116,12 +154,17 @@ class Cell(Generic[M]):
         self._leaving = False
         self._retired = False
         self._suspects: list[Envelope[M]] = []
+        self._watchers: list[Reply] = []
+        self._turn: TurnStatistics | None = None
+        self._retry_at: float | None = None
+        self._interruptible = trio.CancelScope()
 
     # --- what anybody may ask for ------------------------------------------------------------------------------
 
     def passivate(self) -> None:
-        """Have the living incarnation leave after its present turn."""
+        """Have the living incarnation leave after its present turn, or at once when it is still waking (K20)."""
         self._leaving = True
+        self._interruptible.cancel()
         self.mailbox.wake()
 
     def retire(self) -> None:
@@ -129,39 +172,90 @@ class Cell(Generic[M]):
         self._retired = True
         self.mailbox.wake()
 
+    def remove(self, refusal: ActorError) -> None:
+        """Have the living incarnation leave and none follow; what waits and what comes is refused."""
+        self._refuse(refusal)
+        self.passivate()
+
+    def watch(self, reply: Reply) -> None:
+        """Answer with exactly one `Terminated`: when the incarnation that lives or is about to has ended, or at once
+        for a key that has failed (K28)."""
+        if self.failed:
+            reply.succeed(self._terminated(self.reason))
+        else:
+            self._watchers.append(reply)
+
+    def unwatch(self, reply: Reply) -> None:
+        """As if it had never watched; fine when it was told already."""
+        if reply in self._watchers:
+            self._watchers.remove(reply)
+
     @property
-    def idle(self) -> bool:
-        """True when nothing waits to be served, in the mailbox or from a crashed batch."""
-        return not self.mailbox and not self._suspects
+    def is_over(self) -> bool:
+        """Between two lives: whether none is to follow, since it was asked to leave and nothing waits."""
+        idle = not self.mailbox and not self._suspects
+        return self.refusal is not None or (self._is_leaving() and idle)
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is an incarnation now."""
+        return self.residency in (Residency.ACTIVATING, Residency.HOT, Residency.PASSIVATING)
+
+    @property
+    def failed(self) -> bool:
+        return self.residency is Residency.FAILED
+
+    @property
+    def reason(self) -> str:
+        """The code of the failure; empty for who has not failed."""
+        return self.refusal.reason if self.failed and isinstance(self.refusal, ActorFailed) else ""
 
     # --- one life ----------------------------------------------------------------------------------------------
 
     async def live(self, activation_limiter: trio.CapacityLimiter) -> None:
         """One incarnation from activation to passivation. Whatever it raises is the supervisor's to judge."""
-        self._incarnation = next(self._incarnations)
+        incarnation = self._incarnation = next(self._incarnations)
         self._leaving = False
-        behaviour = self._factory(Context(self.key, self._incarnation, self.passivate))
+        behaviour = self._factory(Context(self.key, incarnation, partial(self._leave, incarnation)))
         try:
-            await self._activate(behaviour, activation_limiter)
-            await self._serve_suspects(behaviour)
-            await self._serve(behaviour)
-            self.residency = Residency.PASSIVATING
-            with trio.move_on_after(PASSIVATION_DEADLINE_SECONDS):
-                await behaviour.passivate()
+            if await self._activate(behaviour, activation_limiter):
+                await self._serve_suspects(behaviour)
+                await self._serve(behaviour)
+                self.residency = Residency.PASSIVATING
+                with trio.move_on_after(PASSIVATION_DEADLINE_SECONDS):
+                    await behaviour.passivate()
         finally:
             # After `passivate` this has nothing left to do; after a crash or a cancellation it has everything.
             behaviour.abandon()
             self.residency = Residency.COLD
 
-    async def _activate(self, behaviour: Behaviour[M], limiter: trio.CapacityLimiter) -> None:
+    def _leave(self, incarnation: int) -> None:
+        if incarnation == self._incarnation:
+            self.passivate()
+
+    async def _activate(self, behaviour: Behaviour[M], limiter: trio.CapacityLimiter) -> bool:
+        """False when it was asked to leave before it had woken."""
         self.residency = Residency.ACTIVATING
-        async with limiter:
-            try:
-                with trio.fail_after(ACTIVATION_DEADLINE_SECONDS):
-                    await behaviour.activate()
-            except trio.TooSlowError:
-                raise CannotActivate("activation_timeout", f"{ACTIVATION_DEADLINE_SECONDS} s") from None
+        self._interruptible = trio.CancelScope()
+        with self._interruptible:
+            async with limiter:
+                try:
+                    with trio.fail_after(ACTIVATION_DEADLINE_SECONDS):
+                        await behaviour.activate()
+                except trio.TooSlowError:
+                    raise CannotActivate("activation_timeout", f"{ACTIVATION_DEADLINE_SECONDS:g} s") from None
+        if self._interruptible.cancelled_caught:
+            return False
         self.residency = Residency.HOT
+        return True
+
+    async def pause(self, seconds: float) -> None:
+        """Between a crash and the next life: commands wait."""
+        self._retry_at = trio.current_time() + seconds
+        self._interruptible = trio.CancelScope(deadline=self._retry_at)
+        with self._interruptible:
+            await trio.sleep_forever()
+        self._retry_at = None
 
     async def _serve(self, behaviour: Behaviour[M]) -> None:
         while True:
@@ -169,26 +263,33 @@ class Cell(Generic[M]):
             await self.mailbox.wait_nonempty_or(self._is_leaving)
             if self._is_leaving():
                 return
-            await self._turn(behaviour, self._unexpired(self.mailbox.drain(BATCH_MESSAGES_MAX)))
+            await self._serve_batch(behaviour, self.mailbox.drain(BATCH_MESSAGES_MAX))
 
     async def _serve_suspects(self, behaviour: Behaviour[M]) -> None:
         # K26: one by one, so that the one which crashes alone is known.
         while self._suspects:
-            await self._turn(behaviour, [self._suspects.pop(0)])
+            await self._serve_batch(behaviour, [self._suspects.pop(0)])
 
-    async def _turn(self, behaviour: Behaviour[M], batch: list[Envelope[M]]) -> None:
+    async def _serve_batch(self, behaviour: Behaviour[M], taken: list[Envelope[M]]) -> None:
+        batch = self._unexpired(taken)
         if not batch:
             return
+        self._turn = TurnStatistics(tuple(type(envelope.message).__name__ for envelope in batch), trio.current_time())
         finished = False
         try:
             await behaviour.turn(batch)
             finished = True
         finally:
+            self._turn = None
             if not finished:
                 self._after_broken_turn(batch)
 
     def _after_broken_turn(self, batch: list[Envelope[M]]) -> None:
         unanswered = [envelope for envelope in batch if not envelope.answered]
+        if self.refusal is not None:
+            for envelope in unanswered:
+                envelope.fail(self.refusal)
+            return
         if len(batch) > 1:
             self._suspects = unanswered + self._suspects
             return
@@ -213,11 +314,24 @@ class Cell(Generic[M]):
 
     def fail(self, failure: ActorFailed) -> None:
         """No incarnation will come any more: answer all who wait, and refuse from now on."""
-        self.failure = failure
         self.residency = Residency.FAILED
-        waiting, self._suspects = self._suspects + self.mailbox.withdraw_all(), []
+        self._refuse(failure)
+        self.tell_watchers(failure.reason)
+
+    def _refuse(self, refusal: ActorError) -> None:
+        self.refusal = refusal
+        waiting, self._suspects = self._suspects + self.mailbox.close(refusal), []
         for envelope in waiting:
-            envelope.fail(failure)
+            envelope.fail(refusal)
+
+    def tell_watchers(self, reason: str) -> None:
+        """The present incarnation is over."""
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher.succeed(self._terminated(reason))
+
+    def _terminated(self, reason: str) -> Terminated:
+        return Terminated(self.key, self._incarnation, reason)
 
     def statistics(self) -> CellStatistics:
         return CellStatistics(
@@ -225,8 +339,11 @@ class Cell(Generic[M]):
             residency=self.residency,
             incarnation=self._incarnation,
             crashes=len(self.crashes),
+            restarts=self.restarts,
             last_failure=self.last_failure,
-            reason=self.failure.reason if self.failure else "",
+            reason=self.reason,
+            turn=self._turn,
+            retry_at=self._retry_at,
             mailbox=self.mailbox.statistics(),
         )
 

@@ -5,6 +5,7 @@ __all__ = [
     "ActorError",
     "ActorFailed",
     "AskTimedOut",
+    "Escalated",
     "Expired",
     "MailboxFull",
     "RegistryClosed",
@@ -52,3 +53,13 @@ class ActorFailed(ActorError):
 
 class RegistryClosed(ActorError):
     """The registry is shutting down and accepts nothing new (K35)."""
+
+
+class Escalated(ActorError):
+    """A supervisor gave up: `child` crashed, and with that there were `crashes` within its window (K25)."""
+
+    def __init__(self, supervisor: str, child: str, crashes: int) -> None:
+        super().__init__(f"{supervisor}: {crashes} crashes, the last one of {child}")
+        self.supervisor = supervisor
+        self.child = child
+        self.crashes = crashes

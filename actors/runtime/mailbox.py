@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 import trio
 
-from actors.runtime.errors import MailboxFull, ServerFull
+from actors.runtime.errors import ActorError, MailboxFull, ServerFull
 
 __all__ = ["Envelope", "Lane", "Load", "Mailbox", "MailboxLimits", "MailboxStatistics", "Promise", "Reply"]
 
@@ -151,12 +151,15 @@ class Mailbox(Generic[M]):
         self._work: deque[Envelope[M]] = deque()
         self._work_bytes = 0
         self._refused = 0
+        self._closed: ActorError | None = None
         self._consumer = trio.lowlevel.ParkingLot()
         self._producers = trio.lowlevel.ParkingLot()
 
     def put_nowait(self, envelope: Envelope[M]) -> None:
-        """Queue the envelope at the end of its lane, or raise `MailboxFull` or `ServerFull` and leave everything as it
-        was (K5)."""
+        """Queue the envelope at the end of its lane, or raise `MailboxFull`, `ServerFull` or why it was closed, and
+        leave everything as it was (K5)."""
+        if self._closed is not None:
+            raise self._closed.with_traceback(None)
         bound = self._exceeded_by(envelope)
         if bound is not None:
             self._refused += 1
@@ -177,10 +180,13 @@ class Mailbox(Generic[M]):
         self._consumer.unpark()
 
     async def put(self, envelope: Envelope[M]) -> None:
-        """Queue the envelope, waiting for room here: for the actor's own run only (K5), of which there is one."""
+        """Queue the envelope, waiting for room here: for the actor's own run only (K5), of which there is one. Raises
+        why the mailbox was closed."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        while self._exceeded_by(envelope) is not None:
+        while self._closed is None and self._exceeded_by(envelope) is not None:
             await self._producers.park()
+        if self._closed is not None:
+            raise self._closed.with_traceback(None)
         self._put(envelope)
         await trio.lowlevel.cancel_shielded_checkpoint()
 
@@ -210,8 +216,9 @@ class Mailbox(Generic[M]):
         """Make the consumer look up although nothing may have come."""
         self._consumer.unpark_all()
 
-    def withdraw_all(self) -> list[Envelope[M]]:
-        """Everything that waits, for whoever must answer it in the actor's place."""
+    def close(self, refusal: ActorError) -> list[Envelope[M]]:
+        """Take nothing any more. Returns everything that waits, for whoever must answer it in the actor's place."""
+        self._closed = refusal
         return self.drain(len(self))
 
     def _exceeded_by(self, envelope: Envelope[M]) -> str | None:

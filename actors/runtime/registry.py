@@ -1,20 +1,21 @@
 """The registry of virtual actors: at most one cell a key (K1), found or made without a checkpoint in between."""
 
 import itertools
+import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
 
-from actors.runtime.cell import Cell, Factory, Residency
+from actors.runtime.cell import Cell, Factory, Residency, Terminated
 from actors.runtime.dead_letters import DeadLetters
-from actors.runtime.errors import ActorFailed, AskTimedOut, Expired, RegistryClosed
+from actors.runtime.errors import ActorError, AskTimedOut, Expired, RegistryClosed
+from actors.runtime.lives import keep_alive
 from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.restart import RestartPolicy
-from actors.runtime.supervisor import supervise
 
 __all__ = ["Ref", "Registry", "RegistryStatistics", "open_registry"]
 
@@ -44,17 +45,22 @@ class Ref(Generic[M]):
     ) -> Envelope[M]:
         """Queue the message at once.
 
-        Raises `MailboxFull`, `ServerFull`, `ActorFailed` or `RegistryClosed`; then it had no effect.
+        Raises `MailboxFull`, `ServerFull`, `ActorFailed`, `RegistryClosed` or why the key is being removed; then it
+        had no effect.
         """
         envelope = Envelope(message, lane, reply, size_bytes, deadline)
         self._registry.cell(self.key).mailbox.put_nowait(envelope)
         return envelope
 
     async def tell_waiting(self, message: M, *, reply: Reply | None = None) -> Envelope[M]:
-        """Queue the message, waiting for room: for the actor's own run (K5)."""
+        """Queue the message, waiting for room: for the actor's own run (K5). Raises as `tell`, but for fullness."""
         envelope = Envelope(message, Lane.WORK, reply)
-        await self._registry.cell(self.key).mailbox.put(envelope)
-        return envelope
+        while True:
+            try:
+                await self._registry.cell(self.key).mailbox.put(envelope)
+            except _CellGone:
+                continue  # its actor left meanwhile: the next one is to have it (K23)
+            return envelope
 
     async def ask(
         self,
@@ -79,8 +85,27 @@ class Ref(Generic[M]):
         envelope.answered = True
         raise Expired("the command waited past its deadline and was not executed")
 
+    def watch(self, reply: Reply) -> None:
+        """Have `reply` answered with exactly one `Terminated`: when the incarnation that is alive, or about to be, has
+        ended; at once when there is none (K28). Brings nothing to life."""
+        cell = self._registry.peek(self.key)
+        if cell is None:
+            reply.succeed(Terminated(self.key, 0, "not_alive"))
+        else:
+            cell.watch(reply)
+
+    def unwatch(self, reply: Reply) -> None:
+        """Leave `reply` alone from now on; fine when it was answered already."""
+        cell = self._registry.peek(self.key)
+        if cell is not None:
+            cell.unwatch(reply)
+
     def __repr__(self) -> str:
         return f"<Ref {self.key}>"
+
+
+class _CellGone(ActorError):
+    """The mailbox was that of a cell which is no more; another one can be had from the registry."""
 
 
 @attrs.frozen
@@ -107,6 +132,7 @@ class Registry(Generic[M]):
         policy: RestartPolicy | None = None,
         limits: MailboxLimits | None = None,
         load: Load | None = None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.dead_letters = DeadLetters()
         self._factory = factory
@@ -114,6 +140,7 @@ class Registry(Generic[M]):
         self._policy = policy or RestartPolicy()
         self._limits = limits
         self._load = load or Load()
+        self._chance = chance
         # One count for all keys: no incarnation is ever taken for another one (K2).
         self._incarnations = itertools.count(1)
         self._cells: dict[str, Cell[M]] = {}
@@ -130,8 +157,8 @@ class Registry(Generic[M]):
         """The cell of the key, brought to life when there is none (K1). Synchronous on purpose."""
         cell = self._cells.get(key)
         if cell is not None:
-            if cell.failure is not None:
-                raise ActorFailed(cell.failure.reason, cell.failure.detail)
+            if cell.refusal is not None:
+                raise cell.refusal.with_traceback(None)
             return cell
         if self._closed:
             raise RegistryClosed("shutting down")
@@ -148,19 +175,34 @@ class Registry(Generic[M]):
         return iter(tuple(self._cells.values()))
 
     async def passivate(self, key: str) -> None:
-        """Have the key's incarnation leave, and return when there is none. New commands wake a new one."""
+        """Have the key's incarnation leave, and return when it has. What waits wakes the next one (K23)."""
         cell = self._cells.get(key)
         if cell is None or self.forget_failure(key):
             await trio.lowlevel.checkpoint()
             return
+        ended = Promise()
+        if cell.alive:
+            cell.watch(ended)
+        else:
+            ended.succeed(None)
         cell.passivate()
-        while self._cells.get(key) is cell and cell.failure is None:
+        await ended.wait()
+
+    async def remove(self, key: str, refusal: ActorError) -> None:
+        """Have the key's incarnation leave and none follow, and return when none is there. What waits, and what comes
+        until then, is refused with `refusal`; it had no effect."""
+        cell = self._cells.get(key)
+        if cell is None or self.forget_failure(key):
+            await trio.lowlevel.checkpoint()
+            return
+        cell.remove(refusal)
+        while self._cells.get(key) is cell:
             await self._emptied.park()
 
     def forget_failure(self, key: str) -> bool:
         """Let a failed key be tried again by the next command; True if it had failed."""
         cell = self._cells.get(key)
-        if cell is None or cell.failure is None:
+        if cell is None or not cell.failed:
             return False
         del self._cells[key]
         return True
@@ -170,15 +212,16 @@ class Registry(Generic[M]):
         self._closed = True
         for cell in self:
             cell.retire()
-        while any(cell.failure is None for cell in self):
+        while any(not cell.failed for cell in self):
             await self._emptied.park()
 
     async def _keep(self, cell: Cell[M]) -> None:
-        await supervise(cell, self._policy, self._limiter)  # type: ignore[arg-type]  # any message will do there
+        await keep_alive(cell, self._policy, self._limiter, self._chance)
         self._past_restarts += cell.restarts
         cell.restarts = 0
-        if cell.failure is None:
+        if not cell.failed:
             del self._cells[cell.key]
+            cell.mailbox.close(_CellGone())
         self._emptied.unpark_all()
 
     def statistics(self) -> RegistryStatistics:
@@ -206,9 +249,11 @@ async def open_registry(
     policy: RestartPolicy | None = None,
     limits: MailboxLimits | None = None,
     load: Load | None = None,
+    chance: Callable[[], float] = random.random,
 ) -> AsyncIterator[Registry[M]]:
-    """A registry whose actors live as long as the block, and leave in peace at its end."""
+    """A registry whose actors live as long as the block, and leave in peace at its end. `chance`, in [0, 1), spreads
+    restarts (K25)."""
     async with trio.open_nursery() as nursery:
-        registry = Registry(factory, nursery, policy=policy, limits=limits, load=load)
+        registry = Registry(factory, nursery, policy=policy, limits=limits, load=load, chance=chance)
         yield registry
         await registry.close()

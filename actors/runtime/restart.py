@@ -1,11 +1,20 @@
-"""When a crashed actor is started again, and when it is given up (K25). Pure: history and clock are arguments."""
+"""When a crashed child is started again, and when it is given up (K25). Pure: history and clock are arguments."""
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import TypeAlias
 
 import attrs
 
-__all__ = ["GiveUp", "RestartAfter", "RestartPolicy", "Verdict", "judge"]
+__all__ = ["GiveUp", "Restart", "RestartAfter", "RestartPolicy", "Verdict", "is_over", "judge", "recent"]
+
+
+class Restart(Enum):
+    """Which ends of a child are followed by another life of it."""
+
+    PERMANENT = auto()  # every one: it is expected to run for ever
+    TRANSIENT = auto()  # crashes; when it returns, it has done what it was for
+    TEMPORARY = auto()  # none
 
 
 @attrs.frozen
@@ -24,14 +33,14 @@ class RestartPolicy:
 
 @attrs.frozen
 class RestartAfter:
-    """Start the next incarnation after this pause."""
+    """Start the next life after this pause."""
 
     delay_seconds: float
 
 
 @attrs.frozen
 class GiveUp:
-    """More crashes than the policy allows: the actor stays down until somebody steps in."""
+    """More crashes than the policy allows: it stays down until somebody steps in."""
 
     crashes: int
 
@@ -39,13 +48,29 @@ class GiveUp:
 Verdict: TypeAlias = RestartAfter | GiveUp
 
 
+def is_over(restart: Restart, *, crashed: bool) -> bool:
+    """Whether a child of this kind has come to its last end."""
+    match restart:
+        case Restart.PERMANENT:
+            return False
+        case Restart.TRANSIENT:
+            return not crashed
+        case Restart.TEMPORARY:
+            return True
+
+
+def recent(policy: RestartPolicy, crashes: Sequence[float], now: float) -> list[float]:
+    """The crashes that still count at `now`; the others may be forgotten."""
+    return [crash for crash in crashes if now - crash < policy.window_seconds]
+
+
 def judge(policy: RestartPolicy, crashes: Sequence[float], now: float, chance: float) -> Verdict:
     """What follows a crash at `now`; `crashes` are the times of all crashes, this one included.
 
     `chance` is in [0, 1) and spreads the pauses, so that many actors felled by one cause do not rise as one.
     """
-    recent = [crash for crash in crashes if now - crash < policy.window_seconds]
-    if len(recent) > policy.restarts_max:
-        return GiveUp(len(recent))
-    pause = min(policy.first_delay_seconds * 2 ** max(len(recent) - 1, 0), policy.longest_delay_seconds)
+    count = len(recent(policy, crashes, now))
+    if count > policy.restarts_max:
+        return GiveUp(count)
+    pause = min(policy.first_delay_seconds * 2 ** max(count - 1, 0), policy.longest_delay_seconds)
     return RestartAfter(pause * (1 + policy.jitter * (2 * chance - 1)))

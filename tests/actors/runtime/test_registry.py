@@ -17,9 +17,13 @@ from actors.runtime import (
     Lane,
     MailboxFull,
     MailboxLimits,
+    Promise,
+    Ref,
     Registry,
     RegistryClosed,
     Residency,
+    Terminated,
+    TurnStatistics,
     open_registry,
 )
 
@@ -77,6 +81,19 @@ class Scribe:
         if self.open:
             self.open = False
             self.world.alive -= 1
+
+
+@attrs.define
+class CountingReply:
+    """Every answer that it gets, in order; a watcher must get one."""
+
+    values: list[object] = attrs.field(factory=list)
+
+    def succeed(self, value: object) -> None:
+        self.values.append(value)
+
+    def fail(self, error: Exception) -> None:
+        raise AssertionError(error)
 
 
 def opened(world: World, limits: MailboxLimits | None = None):  # type: ignore[no-untyped-def]  # a context manager
@@ -319,3 +336,185 @@ async def test_statistics_count_by_residency() -> None:
         assert registry.statistics().residency == {Residency.HOT: 1}
         assert "1 cells" in repr(registry)
         assert "hot" in repr(registry.peek("a"))
+
+
+async def test_k02_a_dead_incarnation_cannot_send_the_next_one_away(autojump_clock: trio.testing.MockClock) -> None:
+    contexts: list[Context] = []
+    world = World()
+
+    def factory(context: Context) -> Scribe:
+        contexts.append(context)
+        return Scribe(world, context)
+
+    async with open_registry(factory) as registry:
+        await registry.ref("a").ask("one")
+        await registry.passivate("a")
+        await registry.ref("a").ask("two")
+        contexts[0].passivate()
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.lives == ["up 1", "down 1", "up 2"]
+        contexts[1].passivate()
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.lives[-1] == "down 2"
+
+
+async def test_k20_leaving_does_not_wait_for_waking() -> None:
+    world = World(activation_gate=trio.Event())
+    async with opened(world) as registry:
+        waiting = registry.ref("a").tell("m")
+        await trio.testing.wait_all_tasks_blocked()
+        await registry.passivate("a")
+        assert not waiting.answered
+        assert world.activation_gate is not None
+        world.activation_gate.set()
+        assert await registry.ref("a").ask("n") == 2
+    assert world.log == ["m", "n"]
+    assert world.alive == 0
+
+
+async def test_k23_passivating_ends_with_the_incarnation_though_a_command_wakes_the_next() -> None:
+    world = World()
+    async with opened(world) as registry:
+        waiting = registry.ref("a").tell("wait")
+        await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(registry.passivate, "a")
+            await trio.testing.wait_all_tasks_blocked()
+            registry.ref("a").tell("after")
+            world.gate.set()
+        assert waiting.answered
+        await registry.ref("a").ask("end")
+        assert world.lives == ["up 1", "down 1", "up 2"]
+
+
+async def test_who_is_removed_ends_its_turn_and_refuses_what_waits_and_what_comes() -> None:
+    world = World()
+    async with opened(world) as registry:
+        ref = registry.ref("a")
+        begun = Promise()
+        ref.tell("wait", reply=begun)
+        await trio.testing.wait_all_tasks_blocked()
+        waiting = Promise()
+        ref.tell("too late", reply=waiting)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(registry.remove, "a", ActorFailed("deleted"))
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(ActorFailed, match="deleted"):
+                ref.tell("later still")
+            with pytest.raises(ActorFailed, match="deleted"):
+                await waiting.wait()
+            world.gate.set()
+        assert await begun.wait() == 1
+        assert registry.peek("a") is None
+        assert await ref.ask("a new life") == 2
+    assert world.log == ["wait", "a new life"]
+
+
+async def test_who_is_removed_while_it_crashes_answers_its_batch_and_is_gone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World(activation_gate=trio.Event())
+    answers: dict[str, str] = {}
+
+    async def ask(ref: Ref[str], message: str) -> None:
+        try:
+            await ref.ask(message)
+        except ActorFailed as failure:
+            answers[message] = failure.reason
+
+    async with opened(world) as registry, trio.open_nursery() as nursery:
+        for message in ("one", "bomb"):
+            nursery.start_soon(ask, registry.ref("a"), message)
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.activation_gate is not None
+        world.activation_gate.set()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        # The batch has crashed; its commands wait for the restart, to be tried one by one.
+        await registry.remove("a", ActorFailed("deleted"))
+        assert registry.peek("a") is None
+    assert answers == {"one": "deleted", "bomb": "deleted"}
+
+
+async def test_k05_a_run_that_waits_for_room_hears_that_there_will_be_none(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World(activation_gate=trio.Event())  # never set
+    async with opened(world, MailboxLimits(work_messages_max=1)) as registry, trio.open_nursery() as nursery:
+        registry.ref("a").tell("one")
+
+        async def wait_for_room() -> None:
+            with pytest.raises(ActorFailed, match="activation_timeout"):
+                await registry.ref("a").tell_waiting("two")
+            world.lives.append("told")
+
+        nursery.start_soon(wait_for_room)
+    assert world.lives == ["told"]
+
+
+async def test_k28_a_watcher_is_told_once_of_the_end_of_an_incarnation(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    async with opened(world) as registry:
+        ref = registry.ref("a")
+        await ref.ask("hello")
+        left, crashed = CountingReply(), CountingReply()
+        ref.watch(left)
+        await registry.passivate("a")
+        await ref.ask("again")
+        ref.watch(crashed)
+        with pytest.raises(ActorCrashed):
+            await ref.ask("bomb")
+        await ref.ask("and again")
+        await registry.passivate("a")
+    assert left.values == [Terminated("a", 1, "left")]
+    assert crashed.values == [Terminated("a", 2, "crashed")]
+
+
+async def test_k28_who_watches_the_dead_is_told_at_once_and_wakes_nobody() -> None:
+    world = World(activation_error=CannotActivate("log_corrupt"))
+    async with opened(world) as registry:
+        never, failed = CountingReply(), CountingReply()
+        registry.ref("b").watch(never)
+        assert never.values == [Terminated("b", 0, "not_alive")]
+        assert registry.peek("b") is None
+        waking = CountingReply()
+        registry.ref("a").tell("m")
+        registry.ref("a").watch(waking)
+        await trio.testing.wait_all_tasks_blocked()
+        assert waking.values == [Terminated("a", 1, "log_corrupt")]
+        registry.ref("a").watch(failed)
+        assert failed.values == waking.values
+
+
+async def test_k28_who_stops_watching_is_not_told() -> None:
+    world = World()
+    async with opened(world) as registry:
+        await registry.ref("a").ask("hello")
+        reply = CountingReply()
+        registry.ref("a").watch(reply)
+        registry.ref("a").unwatch(reply)
+        await registry.passivate("a")
+        registry.ref("a").unwatch(reply)
+    assert reply.values == []
+
+
+async def test_a_cell_tells_what_it_does_and_when_it_tries_again(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    async with opened(world) as registry:
+        registry.ref("a").tell("wait")
+        registry.ref("a").tell("wait")
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        cell = registry.cell("a")
+        await trio.sleep(3)
+        assert cell.statistics().turn == TurnStatistics(("str", "str"), began)
+        world.gate.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert cell.statistics().turn is None
+        with pytest.raises(ActorCrashed):
+            await registry.ref("a").ask("bomb")
+        found = cell.statistics()
+        assert found.retry_at is None or found.retry_at > trio.current_time()
+        await registry.ref("a").ask("fine")
+        found = cell.statistics()
+        assert (found.retry_at, found.restarts, found.crashes) == (None, 1, 1)
+        assert found.last_failure == "ZeroDivisionError('bomb')"
