@@ -32,7 +32,15 @@ from actors.runtime.guard import guarded
 from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.registry import Ref, Registry, RegistryStatistics, open_registry
 from actors.runtime.restart import GiveUp, Restart, RestartAfter, RestartPolicy, judge
-from actors.runtime.supervisor import Child, ChildStatistics, Supervisor, SupervisorStatistics, open_supervisor
+from actors.runtime.supervisor import (
+    Child,
+    ChildStatistics,
+    Node,
+    StopOrder,
+    Supervisor,
+    SupervisorStatistics,
+    open_supervisor,
+)
 
 __all__ = [
     "ActorCrashed",
@@ -58,6 +66,7 @@ __all__ = [
     "Mailbox",
     "MailboxFull",
     "MailboxLimits",
+    "Node",
     "Promise",
     "Ref",
     "Registry",
@@ -69,6 +78,7 @@ __all__ = [
     "RestartAfter",
     "RestartPolicy",
     "ServerFull",
+    "StopOrder",
     "Supervisor",
     "SupervisorStatistics",
     "Terminated",

@@ -2,14 +2,17 @@
 
 One for one: a child that crashes is judged alone. When a node has seen more crashes than its policy allows, it does
 not know how to go on: it stops its other children and fails itself, which is a crash in the node above (escalation).
-A node nests in another one by being the work of its child. What lives here: tasks with an owner. What must not: actors
-with mailboxes, of which a registry keeps any number and where nobody's failure ever escalates.
+A node is below another one by being the work of its child, which is started again, or by being opened inside its
+block, which fails with it. What lives here: tasks with an owner. What must not: actors with mailboxes, of which a
+registry keeps any number and where nobody's failure ever escalates.
 """
 
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from enum import Enum, auto
+from typing import Any, Protocol
 
 import attrs
 import structlog
@@ -19,12 +22,33 @@ from actors.runtime.errors import Escalated
 from actors.runtime.guard import guarded
 from actors.runtime.restart import GiveUp, Restart, RestartPolicy, is_over, judge, recent
 
-__all__ = ["Child", "ChildStatistics", "Supervisor", "SupervisorStatistics", "open_supervisor"]
+__all__ = [
+    "Child",
+    "ChildStatistics",
+    "Node",
+    "StopOrder",
+    "Supervisor",
+    "SupervisorStatistics",
+    "open_supervisor",
+]
 
 logger = structlog.get_logger(__name__)
 
 CANCEL_DEADLINE_SECONDS = 5.0
 """Who was cancelled and is not gone by now shields himself: the next sibling's stop does not wait for that."""
+
+
+class StopOrder(Enum):
+    """How the children of a node are stopped."""
+
+    REVERSE = auto()  # one after the other, the last started first: later ones lean on earlier ones
+    TOGETHER = auto()  # all at once: many of a kind, none of which needs another
+
+
+class Node(Protocol):
+    """What can be in the tree below a supervisor."""
+
+    def statistics(self) -> Any: ...
 
 
 @attrs.frozen
@@ -55,11 +79,13 @@ class ChildStatistics:
 
 @attrs.frozen
 class SupervisorStatistics:
-    """`recent_crashes` are those that count against the policy; `children` in the order of their start."""
+    """`recent_crashes` are those that count against the policy; `children` in the order of their start; `nodes` are the
+    statistics of the nodes below."""
 
     name: str
     recent_crashes: int
     children: tuple[ChildStatistics, ...]
+    nodes: tuple[Any, ...]
 
 
 @attrs.define(eq=False)
@@ -82,15 +108,28 @@ class _Kept:
 class Supervisor:
     """Made by `open_supervisor`, whose block is the node's life."""
 
-    def __init__(self, name: str, nursery: trio.Nursery, policy: RestartPolicy, chance: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, nursery: trio.Nursery, policy: RestartPolicy, order: StopOrder, chance: Callable[[], float]
+    ) -> None:
         self.name = name
         self.failure: Escalated | None = None
         self._nursery = nursery
         self._policy = policy
+        self._order = order
         self._chance = chance
         self._serials = itertools.count()
         self._kept: dict[int, _Kept] = {}
         self._crashes: list[float] = []
+        self._nodes: list[Node] = []
+
+    @contextmanager
+    def showing(self, node: Node) -> Iterator[None]:
+        """Have the node stand below this one in the tree, for the block."""
+        self._nodes.append(node)
+        try:
+            yield
+        finally:
+            self._nodes.remove(node)
 
     def start(self, child: Child) -> Callable[[], Awaitable[None]]:
         """Keep the child going from now on; what is returned stops it alone, and returns when it is gone."""
@@ -104,13 +143,18 @@ class Supervisor:
         return stop
 
     async def stop(self) -> None:
-        """Stop the children one after the other, the last started first; return when they are gone.
+        """Stop all children in the node's order; return when they are gone.
 
         From now on none is started again. A child that shields itself from its cancellation holds up its siblings for
         `CANCEL_DEADLINE_SECONDS` at most.
         """
         for kept in self._kept.values():
             kept.stopping = True
+        if self._order is StopOrder.TOGETHER:
+            async with trio.open_nursery() as nursery:
+                for kept in self._kept.values():
+                    nursery.start_soon(self._stop, kept)
+            return
         while self._kept:
             serial = max(self._kept)
             await self._stop(self._kept[serial])
@@ -166,8 +210,12 @@ class Supervisor:
 
     def statistics(self) -> SupervisorStatistics:
         now = trio.current_time()
-        children = tuple(kept.statistics() for kept in self._kept.values())
-        return SupervisorStatistics(self.name, len(recent(self._policy, self._crashes, now)), children)
+        return SupervisorStatistics(
+            name=self.name,
+            recent_crashes=len(recent(self._policy, self._crashes, now)),
+            children=tuple(kept.statistics() for kept in self._kept.values()),
+            nodes=tuple(node.statistics() for node in self._nodes),
+        )
 
     def __repr__(self) -> str:
         return f"<Supervisor {self.name} children={len(self._kept)}{' failed' if self.failure else ''}>"
@@ -175,18 +223,24 @@ class Supervisor:
 
 @asynccontextmanager
 async def open_supervisor(
-    name: str, *, policy: RestartPolicy | None = None, chance: Callable[[], float] = random.random
+    name: str,
+    *,
+    below: Supervisor | None = None,
+    policy: RestartPolicy | None = None,
+    order: StopOrder = StopOrder.REVERSE,
+    chance: Callable[[], float] = random.random,
 ) -> AsyncIterator[Supervisor]:
-    """A node for the block; at its end the children are stopped, the last started first, also when it is cancelled.
+    """A node for the block; at its end the children are stopped in its order, also when it is cancelled.
 
-    When a child has crashed too often the block is cancelled, and `Escalated` raised in its place.
+    When children have crashed too often the block is cancelled, and `Escalated` raised in its place.
     """
     async with trio.open_nursery() as nursery:
-        supervisor = Supervisor(name, nursery, policy or RestartPolicy(), chance)
-        try:
-            yield supervisor
-        finally:
-            with trio.CancelScope(shield=True):
-                await supervisor.stop()
+        supervisor = Supervisor(name, nursery, policy or RestartPolicy(), order, chance)
+        with nullcontext() if below is None else below.showing(supervisor):
+            try:
+                yield supervisor
+            finally:
+                with trio.CancelScope(shield=True):
+                    await supervisor.stop()
     if supervisor.failure is not None:
         raise supervisor.failure

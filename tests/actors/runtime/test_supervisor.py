@@ -6,7 +6,7 @@ import attrs
 import pytest
 import trio
 
-from actors.runtime import Child, Escalated, Restart, RestartPolicy, open_supervisor
+from actors.runtime import Child, Escalated, Restart, RestartPolicy, StopOrder, open_supervisor
 from actors.runtime.supervisor import CANCEL_DEADLINE_SECONDS
 
 POLICY = RestartPolicy(restarts_max=2, window_seconds=10, first_delay_seconds=1, longest_delay_seconds=4, jitter=0)
@@ -252,3 +252,35 @@ async def test_what_the_block_raises_is_raised() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await fail()
     assert caught.group_contains(LookupError)
+
+
+async def test_k35_many_of_a_kind_are_stopped_together(autojump_clock: trio.testing.MockClock) -> None:
+    async def slow_to_go() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(2)
+
+    async with open_supervisor("node", order=StopOrder.TOGETHER) as node:
+        for number in range(100):
+            node.start(Child(f"run {number}", slow_to_go, Restart.TEMPORARY))
+        await trio.sleep(1)
+        began = trio.current_time()
+    assert trio.current_time() - began == pytest.approx(2)
+
+
+async def test_the_tree_shows_the_nodes_below_while_they_are_there() -> None:
+    async with open_supervisor("server") as server:
+        async with (
+            open_supervisor("conversations", below=server) as conversations,
+            open_supervisor("run-times", below=conversations) as run_times,
+        ):
+            run_times.start(Child("run 1", trio.sleep_forever, Restart.TEMPORARY))
+            [found] = server.statistics().nodes
+            assert (found.name, found.nodes[0].name, found.nodes[0].children[0].name) == (
+                "conversations",
+                "run-times",
+                "run 1",
+            )
+        assert server.statistics().nodes == ()
