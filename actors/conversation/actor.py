@@ -25,7 +25,7 @@ from actors.domain import events as e
 from actors.domain import notices
 from actors.domain.codec import DecodeError, decode, encode, kind_of_body, visible
 from actors.runtime import CannotActivate, Context, Envelope
-from storage.errors import CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
+from storage.errors import ConversationNotFound, CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
 from storage.event_log import EventLog
 from storage.snapshot import Snapshot
 
@@ -98,6 +98,8 @@ class ConversationActor:
             self.log = await self._house.store.open_log(key)
         except CorruptLog as damage:
             raise CannotActivate("log_corrupt", str(damage)) from damage
+        except ConversationNotFound as gone:
+            raise CannotActivate("not_found", str(gone)) from gone
         self.state = await replay(self._house, key, self.log)
         self._house.replay_times.add(trio.current_time() - began)
         self._snapshot_at = self.state.next_id
@@ -130,7 +132,7 @@ class ConversationActor:
             judge=self._house.rules.judge,
             workspace=self._house.workspace(key),
             read_message=self._read_message,
-            nursery=self._house.nursery,
+            node=self._house.run_times,
             start_deadline_seconds=self._house.rules.start_deadline_seconds,
         )
 

@@ -22,7 +22,7 @@ from actors.conversation.state import State, apply
 from actors.domain import events as e
 from actors.domain.commands import BusyPolicy, Shut, Why
 from actors.domain.masks import Masks, mask
-from actors.runtime import ActorError, Alarms, Lane, Ref
+from actors.runtime import ActorError, Alarms, Lane, Ref, Supervisor
 from actors.security.policy import Judge
 from storage.histogram import Histogram
 from storage.store import Store
@@ -79,7 +79,7 @@ class House:
     store: Store
     agent: Agent
     make_sandbox: MakeSandbox
-    nursery: trio.Nursery
+    run_times: Supervisor
     scratch: Path
     now: Callable[[], str]
     ref: Callable[[str], Ref[Any]]

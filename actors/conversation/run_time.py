@@ -1,8 +1,8 @@
 """The run-time of one conversation: its sandbox and the run of its agent, in tasks of their own (K29).
 
-It is not owned by the actor's task: a run that crashes is caught by the supervisor's guard and reported as a command,
-like everything else that comes of it; so is a sandbox that cannot be opened or closed. The actor tells it what to do
-without waiting.
+It is not owned by the actor's task but by a supervisor of run-times: a run that crashes is caught by its guard and
+reported as a command, like everything else that comes of it; so is a sandbox that cannot be opened or closed. The actor
+tells it what to do without waiting.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,11 +30,11 @@ from actors.domain.commands import (
     RunTimeReady,
 )
 from actors.domain.events import Body, MessageAction, RunAction, RunOutcome
-from actors.runtime import ActorError, Lane, Promise, Ref, RegistryClosed, guarded
+from actors.runtime import ActorError, Child, Lane, Promise, Ref, RegistryClosed, Restart, Supervisor, guarded
 from actors.sandbox.errors import SandboxError
 from actors.sandbox.port import Sandbox
 from actors.security.policy import Judge, Ruling
-from storage.errors import StorageError
+from storage.errors import ConversationNotFound, StorageError
 
 __all__ = ["MakeSandbox", "ReadMessage", "RunTime"]
 
@@ -118,7 +118,7 @@ class RunTime:
         judge: Callable[[], Judge],
         workspace: Path,
         read_message: ReadMessage,
-        nursery: trio.Nursery,
+        node: Supervisor,
         start_deadline_seconds: float,
     ) -> None:
         self._ref = ref
@@ -128,7 +128,7 @@ class RunTime:
         self._workspace = workspace
         # Set anew by every incarnation that takes this run-time over.
         self.read_message = read_message
-        self._nursery = nursery
+        self._node = node
         self._start_deadline_seconds = start_deadline_seconds
         self._sandbox: Sandbox | None = None
         self._opening = trio.CancelScope()
@@ -138,28 +138,31 @@ class RunTime:
 
     def open(self) -> None:
         self._opening, self._opened = trio.CancelScope(), trio.Event()
-        self._nursery.start_soon(self._open, self._opening, self._opened)
+        self._do("open", partial(self._open, self._opening, self._opened))
 
     def start_run(self, start: StartRun) -> None:
         self._run_scope = trio.CancelScope()
-        self._nursery.start_soon(self._run, start, self._run_scope)
+        self._do(f"run {start.run}", partial(self._run, start, self._run_scope))
 
     def cancel_run(self) -> None:
         if self._run_scope is not None:
             self._run_scope.cancel()
 
     def close(self) -> None:
-        self._nursery.start_soon(self._close)
+        self._do("close", self._close)
 
     def abandon(self) -> None:
         """The actor is gone: end everything and report nothing that would be believed."""
         self.cancel_run()
-        self._nursery.start_soon(self._close_sandbox)
+        self._do("abandon", self._close_sandbox)
+
+    def _do(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._node.start(Child(f"{what} {self._ref.key}", work, Restart.TEMPORARY))
 
     async def _open(self, scope: trio.CancelScope, opened: trio.Event) -> None:
         reason = f"the run-time did not open within {self._start_deadline_seconds:g} s"
         with scope, trio.move_on_after(self._start_deadline_seconds):
-            reason = await self._try_to_open()
+            reason = await self._open_sandbox()
         opened.set()
         if scope.cancelled_caught:
             return  # it is being closed, and that is what is reported
@@ -169,7 +172,7 @@ class RunTime:
         else:
             await self._report(RunTimeReady())
 
-    async def _try_to_open(self) -> str:
+    async def _open_sandbox(self) -> str:
         """Why it could not be opened; empty when it is."""
         failure = await guarded(self._make, "run_time_not_opened", conversation_id=self._ref.key)
         return "" if failure is None else _reason(failure)
@@ -216,8 +219,8 @@ class RunTime:
         for _ in range(REPORT_TRIES_MAX):
             try:
                 await self._ref.ask(command, lane=Lane.CONTROL)
-            except (Refused, RegistryClosed):
-                return  # the run was over already (K29), or the server is: recovery comes to the same end (K30)
+            except (ConversationNotFound, Refused, RegistryClosed):
+                return  # the run was over already (K29), or all is: recovery comes to the same end (K30)
             except (StorageError, ActorError) as failure:
                 logger.warning("report_failed", conversation_id=self._ref.key, error=str(failure))
                 await trio.sleep(REPORT_RETRY_SECONDS)

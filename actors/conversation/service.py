@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,8 +28,20 @@ from actors.domain import commands as c
 from actors.domain.codec import encode
 from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated, Event, MessageAction, Source
 from actors.domain.masks import NO_MASKS, Masks
-from actors.runtime import ActorError, Lane, Ref, Registry, RegistryClosed, Reply, open_registry
-from storage.errors import OutcomeUnknown, StorageError
+from actors.runtime import (
+    ActorError,
+    Child,
+    Lane,
+    Ref,
+    Registry,
+    RegistryClosed,
+    Reply,
+    StopOrder,
+    Supervisor,
+    open_registry,
+    open_supervisor,
+)
+from storage.errors import ConversationNotFound, OutcomeUnknown, StorageError
 from storage.event_log import EventLog
 from storage.store import Store
 
@@ -184,7 +197,7 @@ class Conversations(Reader):
         except (ActorError, StorageError) as failure:
             # It cannot even be asked: then it is taken down as it is.
             logger.warning("closing_failed", conversation_id=conversation_id, error=str(failure))
-        await self._registry.passivate(conversation_id)
+        await self._registry.remove(conversation_id, ConversationNotFound(conversation_id))
 
     async def submit(
         self, conversation_id: str, body: MessageAction | ChangeAgentStateAction, *, size_bytes: int
@@ -258,27 +271,32 @@ async def open_conversations(
     make_sandbox: MakeSandbox,
     rules: Rules | None = None,
     masks: Callable[[], Masks] = lambda: NO_MASKS,
+    *,
+    below: Supervisor | None = None,
 ) -> AsyncIterator[Conversations]:
     """All conversations of a store, for the block; at its end their run-times are closed and their state is saved.
 
-    `masks` tells, whenever it is asked, what no event may show.
+    `masks` tells, whenever it is asked, what no event may show. In the tree of supervision they stand `below` a node:
+    `conversations` with its clock, its actors and, a node of their own, the run-times.
     """
     rules = rules or Rules()
     with TemporaryDirectory(prefix="greenroom-") as scratch:
-        async with trio.open_nursery() as nursery:
+        async with (
+            open_supervisor("conversations", below=below) as node,
+            open_supervisor("run-times", below=node, order=StopOrder.TOGETHER) as run_times,
+        ):
             house: House
 
             def ref(key: str) -> Ref[Message]:
                 return registry.ref(key)
 
             slots = Slots(rules.run_times_max)
-            house = House(store, agent, make_sandbox, nursery, Path(scratch), utc_now, ref, rules, slots, masks)
-            async with open_registry(lambda context: ConversationActor(context, house)) as registry:
+            house = House(store, agent, make_sandbox, run_times, Path(scratch), utc_now, ref, rules, slots, masks)
+            async with open_registry(lambda context: ConversationActor(context, house), below=node) as registry:
                 conversations = Conversations(house, registry)
-                async with trio.open_nursery() as clock:
-                    clock.start_soon(_ring, house)
-                    yield conversations
-                    clock.cancel_scope.cancel()
+                stop_clock = node.start(Child("clock", partial(_ring, house)))
+                yield conversations
+                await stop_clock()
                 await conversations.drain(trio.CancelScope(deadline=trio.current_time()))
 
 

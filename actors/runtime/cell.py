@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
-from actors.runtime.errors import ActorCrashed, ActorError, ActorFailed, Expired
+from actors.runtime.errors import ActorCrashed, ActorFailed, Expired
 from actors.runtime.mailbox import Envelope, Mailbox, MailboxStatistics, Reply
 
 __all__ = [
@@ -145,7 +145,7 @@ class Cell(Generic[M]):
         self.crashes: list[float] = []
         self.restarts = 0
         self.last_failure = ""
-        self.refusal: ActorError | None = None
+        self.refusal: Exception | None = None
         """Why nothing is taken any more, for a key that has failed or is being removed."""
         self._factory = factory
         self._dead_letters = dead_letters
@@ -172,7 +172,7 @@ class Cell(Generic[M]):
         self._retired = True
         self.mailbox.wake()
 
-    def remove(self, refusal: ActorError) -> None:
+    def remove(self, refusal: Exception) -> None:
         """Have the living incarnation leave and none follow; what waits and what comes is refused."""
         self._refuse(refusal)
         self.passivate()
@@ -318,7 +318,7 @@ class Cell(Generic[M]):
         self._refuse(failure)
         self.tell_watchers(failure.reason)
 
-    def _refuse(self, refusal: ActorError) -> None:
+    def _refuse(self, refusal: Exception) -> None:
         self.refusal = refusal
         waiting, self._suspects = self._suspects + self.mailbox.close(refusal), []
         for envelope in waiting:

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import attrs
 import trio
 
-from actors.runtime.errors import ActorError, MailboxFull, ServerFull
+from actors.runtime.errors import MailboxFull, ServerFull
 
 __all__ = ["Envelope", "Lane", "Load", "Mailbox", "MailboxLimits", "MailboxStatistics", "Promise", "Reply"]
 
@@ -151,7 +151,7 @@ class Mailbox(Generic[M]):
         self._work: deque[Envelope[M]] = deque()
         self._work_bytes = 0
         self._refused = 0
-        self._closed: ActorError | None = None
+        self._closed: Exception | None = None
         self._consumer = trio.lowlevel.ParkingLot()
         self._producers = trio.lowlevel.ParkingLot()
 
@@ -216,7 +216,7 @@ class Mailbox(Generic[M]):
         """Make the consumer look up although nothing may have come."""
         self._consumer.unpark_all()
 
-    def close(self, refusal: ActorError) -> list[Envelope[M]]:
+    def close(self, refusal: Exception) -> list[Envelope[M]]:
         """Take nothing any more. Returns everything that waits, for whoever must answer it in the actor's place."""
         self._closed = refusal
         return self.drain(len(self))

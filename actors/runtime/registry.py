@@ -4,7 +4,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -16,6 +16,7 @@ from actors.runtime.errors import ActorError, AskTimedOut, Expired, RegistryClos
 from actors.runtime.lives import keep_alive
 from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.restart import RestartPolicy
+from actors.runtime.supervisor import Supervisor
 
 __all__ = ["Ref", "Registry", "RegistryStatistics", "open_registry"]
 
@@ -188,7 +189,7 @@ class Registry(Generic[M]):
         cell.passivate()
         await ended.wait()
 
-    async def remove(self, key: str, refusal: ActorError) -> None:
+    async def remove(self, key: str, refusal: Exception) -> None:
         """Have the key's incarnation leave and none follow, and return when none is there. What waits, and what comes
         until then, is refused with `refusal`; it had no effect."""
         cell = self._cells.get(key)
@@ -250,10 +251,12 @@ async def open_registry(
     limits: MailboxLimits | None = None,
     load: Load | None = None,
     chance: Callable[[], float] = random.random,
+    below: Supervisor | None = None,
 ) -> AsyncIterator[Registry[M]]:
     """A registry whose actors live as long as the block, and leave in peace at its end. `chance`, in [0, 1), spreads
-    restarts (K25)."""
+    restarts (K25); in the tree of supervision it stands `below` a node."""
     async with trio.open_nursery() as nursery:
         registry = Registry(factory, nursery, policy=policy, limits=limits, load=load, chance=chance)
-        yield registry
-        await registry.close()
+        with nullcontext() if below is None else below.showing(registry):
+            yield registry
+            await registry.close()

@@ -10,10 +10,10 @@ from actors.conversation.cursor import Cursor
 from actors.conversation.errors import Refused, TooManyConversations
 from actors.conversation.house import Rules
 from actors.conversation.idle import IdleLimits
-from actors.conversation.messages import LookAtClock
+from actors.conversation.messages import KeepAlive, LookAtClock
 from actors.domain.commands import BusyPolicy
 from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated
-from actors.runtime import Lane, MailboxFull
+from actors.runtime import ActorFailed, Lane, MailboxFull
 from actors.sandbox.errors import SandboxUnavailable
 from storage.errors import ConversationNotFound
 from tests.actors.conversation.house import ListSink, open_house, states
@@ -491,6 +491,16 @@ async def test_a_deleted_conversation_is_gone_for_everybody_at_once(autojump_clo
         assert await house.conversations.summary(it) is None
         assert client.closed
         assert house.sandboxes[0].statistics().closed
+
+
+async def test_an_address_that_outlives_its_conversation_brings_nobody_back(autojump_clock: Clock) -> None:
+    async with open_house(STILL) as house:
+        it = await house.create()
+        address = house.conversations.ref(it)
+        assert await house.conversations.delete(it)
+        with pytest.raises(ActorFailed, match="not_found"):
+            await address.ask(KeepAlive(1))
+        assert house.conversations.statistics().registry.restarts == 0
 
 
 async def test_a_hibernated_and_an_archived_conversation_can_be_deleted(autojump_clock: Clock) -> None:
