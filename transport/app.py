@@ -16,6 +16,7 @@ from actors.conversation.idle import IdleLimits
 from actors.conversation.service import Conversations, open_conversations
 from actors.conversation.summary import describe
 from actors.domain.commands import BusyPolicy
+from actors.runtime import open_supervisor
 from actors.sandbox.choose import choose
 from actors.sandbox.port import SandboxKind
 from actors.security.choice import ANALYZERS, Choice, judge_for
@@ -62,7 +63,8 @@ STAGGER_SECONDS = 1.0
 def run(config: Config, disk: Disk | None = None) -> None:
     """Serve until SIGTERM or SIGINT, from the configured disk or from this one.
 
-    Raises `OSError` when the port is taken, `StorageError` for a bad data folder.
+    Raises `OSError` when the port is taken, `StorageError` for a bad data folder, `Escalated` when what keeps
+    conversations going crashed again and again.
     """
     logs.configure(config.log_level, as_json=config.log_json)
     _raise_descriptor_limit()
@@ -97,9 +99,12 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
         SandboxKind(config.sandbox), hidden_paths=_hidden_paths(config), timeout_seconds=config.sandbox_timeout_seconds
     )
     async with (
+        open_supervisor("server") as server,
         open_store(disk, describe, Durability(config.durability)) as store,
         _open_keeper(disk, config) as keeper,
-        open_conversations(store, agent, maker.open, _rules(config, keeper), keeper.masks) as conversations,
+        open_conversations(
+            store, agent, maker.open, _rules(config, keeper), keeper.masks, below=server
+        ) as conversations,
     ):
         logs.configure(config.log_level, as_json=config.log_json, masks=keeper.masks)
         admission = _admission(config)

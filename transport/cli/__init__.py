@@ -6,7 +6,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 
@@ -22,10 +22,14 @@ def main() -> None:
     try:
         arguments.run(arguments)
     except (ConfigError, StorageError, OSError) as failure:
-        print(f"greenroom: {failure}", file=sys.stderr)
-        sys.exit(1)
+        _fail(failure)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(failure: Exception) -> NoReturn:
+    print(f"greenroom: {failure}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,9 +55,13 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(arguments: argparse.Namespace) -> None:
     flags = {name: getattr(arguments, name) for name in ("host", "port", "data", "insecure")}
     config = load(flags, os.environ, _toml(arguments.config), arguments.config or "")
+    from actors.runtime import Escalated
     from transport.app import run
 
-    run(attrs.evolve(config, file=Path(arguments.config) if arguments.config else None))
+    try:
+        run(attrs.evolve(config, file=Path(arguments.config) if arguments.config else None))
+    except Escalated as failure:
+        _fail(failure)
 
 
 def _toml(path: str | None) -> Mapping[str, Any]:
