@@ -1,5 +1,6 @@
 """The disk of the machine, below one root folder."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -14,6 +15,7 @@ import trio
 
 from storage.disk import Held
 from storage.errors import StoreLocked
+from storage.replacing import replace_whole
 
 __all__ = ["LocalDisk"]
 
@@ -49,6 +51,8 @@ class LocalAppendFile:
         os.ftruncate(self._fd, size)
 
     def sync(self) -> None:
+        if self._fd == CLOSED:  # fdatasync alone would raise ValueError, which nobody expects of a disk
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         os.fdatasync(self._fd)
 
     def size(self) -> int:
@@ -111,17 +115,7 @@ class LocalDisk:
         return (self.root / path).stat().st_mtime
 
     def replace(self, path: str, data: bytes) -> None:
-        target = self.root / path
-        temporary = target.with_name(f".{target.name}.new")
-        temporary.unlink(missing_ok=True)
-        file = LocalAppendFile(temporary)
-        try:
-            file.write(data)
-            file.sync()
-        finally:
-            file.close()
-        temporary.replace(target)
-        self.sync_folder(str(Path(path).parent))
+        replace_whole(self, path, data)
 
     def make_folder(self, path: str) -> None:
         (self.root / path).mkdir(mode=0o700, parents=True, exist_ok=True)
