@@ -1,120 +1,108 @@
 """A disk in memory: for `FILE_STORE=memory`, and for tests under a virtual clock. Nothing outlives the process."""
 
+import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import attrs
 import trio
 
 from storage.disk import Held
 from storage.errors import StoreLocked
+from storage.tree import File, Folder, Tree, error
 
-__all__ = ["MemoryDisk"]
+__all__ = ["MemoryAppendFile", "MemoryDisk"]
 
 T = TypeVar("T")
 
 
-@attrs.define
 class MemoryAppendFile:
-    data: bytearray
+    """A file that is open stays the one that it was, whatever becomes of its name."""
+
+    def __init__(self, file: File) -> None:
+        self._file: File | None = file
 
     def write(self, data: bytes) -> None:
-        self.data += data
+        self._opened().data += data
 
     def truncate(self, size: int) -> None:
-        del self.data[size:]
+        del self._opened().data[size:]
 
     def sync(self) -> None:
         """Memory is as durable as it gets."""
+        self._opened()
 
     def size(self) -> int:
-        return len(self.data)
+        return len(self._opened().data)
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        self._file = None
 
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0]
+    def _opened(self) -> File:
+        if self._file is None:
+            raise error(errno.EBADF, "")
+        return self._file
 
 
 class MemoryDisk:
     """See `storage.disk.Disk`."""
 
     def __init__(self) -> None:
-        self._files: dict[str, bytearray] = {}
-        self._folders = {"", "."}
+        self._tree: Tree[File] = Tree()
         self._locked: set[str] = set()
         self._notes: dict[str, str] = {}
-        self._modified: dict[str, float] = {}
 
     async def run(self, work: Callable[[], T]) -> T:
         await trio.lowlevel.checkpoint()
         return work()
 
     def open_append(self, path: str) -> MemoryAppendFile:
-        self._need_folder(_parent(path))
-        self._touch(path)
-        return MemoryAppendFile(self._files.setdefault(path, bytearray()))
+        folder, name = self._tree.place(path)
+        if name not in folder.entries:
+            self._tree.relink((folder, name, File(modified_at=time.time())))
+        return MemoryAppendFile(self._tree.file(path))
 
     def read(self, path: str, start: int, stop: int) -> bytes:
-        return bytes(self._file(path)[start:stop])
+        return bytes(self._tree.file(path).data[start:stop])
 
     def size(self, path: str) -> int:
-        return len(self._file(path))
+        return len(self._tree.file(path).data)
 
     def exists(self, path: str) -> bool:
-        return path in self._files or path in self._folders
+        return self._tree.exists(path)
 
     def modified_at(self, path: str) -> float:
-        if path not in self._modified:
-            raise FileNotFoundError(path)
-        return self._modified[path]
+        return self._tree.node(path).modified_at
 
     def replace(self, path: str, data: bytes) -> None:
-        self._need_folder(_parent(path))
-        self._touch(path)
-        self._files[path] = bytearray(data)
+        folder, name = self._tree.place(path)
+        if isinstance(folder.entries.get(name), Folder):
+            raise error(errno.EISDIR, path)
+        self._tree.relink((folder, name, File(data=bytearray(data), modified_at=time.time())))
 
     def make_folder(self, path: str) -> None:
-        while path and path not in self._folders:
-            self._folders.add(path)
-            self._touch(path)
-            path = _parent(path)
+        for missing in self._tree.missing(path):
+            folder, name = self._tree.place(missing)
+            self._tree.relink((folder, name, Folder(time.time())))
 
     def list_folder(self, path: str) -> list[str]:
-        self._need_folder(path)
-        inside = [name for name in (*self._files, *self._folders) if name and _parent(name) == path and name != "."]
-        return sorted(name.rpartition("/")[2] for name in inside)
+        return sorted(self._tree.folder(path).entries)
 
     def rename(self, source: str, target: str) -> None:
-        if not self.exists(source):
-            raise FileNotFoundError(source)
-        self._need_folder(_parent(target))
-        for path in self._below(source):
-            moved = target + path.removeprefix(source)
-            self._modified[moved] = self._modified.pop(path)
-            if path in self._files:
-                self._files[moved] = self._files.pop(path)
-            else:
-                self._folders.remove(path)
-                self._folders.add(moved)
+        self._tree.rename(source, target)
 
     def sync_folder(self, path: str) -> None:
-        self._need_folder(path)
+        self._tree.folder(path)
 
     def remove_tree(self, path: str) -> None:
-        for found in self._below(path):
-            self._files.pop(found, None)
-            self._folders.discard(found)
-            self._modified.pop(found, None)
+        if self._tree.below(path):
+            self._tree.unlink(path)
 
     def forget_cached(self, path: str) -> None:
         """There is no cache: memory is the medium."""
-        self._file(path)
+        self._tree.file(path)
 
     def boot_id(self) -> str:
         """Nothing of this disk outlives the process, so nothing was lost by whoever can ask."""
@@ -133,20 +121,5 @@ class MemoryDisk:
     def real_path(self, path: str) -> Path | None:  # noqa: ARG002 - the protocol's
         return None
 
-    def _file(self, path: str) -> bytearray:
-        if path not in self._files:
-            raise FileNotFoundError(path)
-        return self._files[path]
-
-    def _need_folder(self, path: str) -> None:
-        if path not in self._folders:
-            raise FileNotFoundError(path)
-
-    def _touch(self, path: str) -> None:
-        self._modified.setdefault(path, time.time())
-
-    def _below(self, path: str) -> list[str]:
-        return [name for name in (*self._files, *self._folders) if name == path or name.startswith(path + "/")]
-
     def __repr__(self) -> str:
-        return f"<MemoryDisk {len(self._files)} files>"
+        return f"<MemoryDisk {sum(1 for _ in self._tree.files())} files>"

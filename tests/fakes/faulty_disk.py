@@ -6,6 +6,7 @@ from collections.abc import Callable
 import attrs
 
 from storage.memory_disk import MemoryAppendFile, MemoryDisk
+from storage.tree import File
 
 __all__ = ["Faults", "FaultyDisk"]
 
@@ -30,10 +31,11 @@ class Faults:
         self.steps_left -= 1
 
 
-@attrs.define
 class FaultyFile(MemoryAppendFile):
-    path: str
-    faults: Faults
+    def __init__(self, file: File, path: str, faults: Faults) -> None:
+        super().__init__(file)
+        self.path = path
+        self.faults = faults
 
     def write(self, data: bytes) -> None:
         self.faults.before_write()
@@ -66,7 +68,8 @@ class FaultyDisk(MemoryDisk):
 
     def open_append(self, path: str) -> MemoryAppendFile:
         self.faults.step()
-        return FaultyFile(super().open_append(path).data, path, self.faults)
+        super().open_append(path)
+        return FaultyFile(self._tree.file(path), path, self.faults)
 
     def replace(self, path: str, data: bytes) -> None:
         self.faults.step()

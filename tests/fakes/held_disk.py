@@ -34,6 +34,7 @@ class HeldDisk(MemoryDisk):
         return await trio.to_thread.run_sync(work)
 
     def open_append(self, path: str) -> MemoryAppendFile:
-        file = HeldFile(super().open_append(path).data)
+        super().open_append(path)
+        file = HeldFile(self._tree.file(path))
         file.release = self.release
         return file

@@ -21,7 +21,7 @@ STILL = Rules(idle=IdleLimits(0, 0))
 
 def written(disk: MemoryDisk) -> bytes:
     """Everything in the data folder."""
-    return b"\n".join(bytes(data) for data in disk._files.values())
+    return b"\n".join(bytes(file.data) for file in disk._tree.files())
 
 
 async def test_d41_a_secret_that_anybody_brings_is_on_no_disk_and_at_no_client(autojump_clock: Clock) -> None:
