@@ -1,19 +1,31 @@
-"""What every disk promises, for the real one and the one in memory alike."""
+"""What every disk promises, for the real one, the one in memory and the simulated one alike."""
 
+import errno
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.baseline import filesystem_of
-from storage.disk import Disk
+from storage.disk import AppendFile, Disk
 from storage.errors import StoreLocked
 from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
+from tests.fakes.sim_disk import SimDisk
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "simulated", "simulated in pieces"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
-    return LocalDisk(tmp_path / "data") if request.param == "local" else MemoryDisk()
+    made: dict[str, Callable[[], Disk]] = {
+        "local": lambda: LocalDisk(tmp_path / "data"),
+        "memory": MemoryDisk,
+        "simulated": SimDisk,
+        "simulated in pieces": lambda: SimDisk(piece_bytes=1),
+    }
+    return made[request.param]()
 
 
 def test_an_appended_file_grows_at_its_end_also_after_a_cut(disk: Disk) -> None:
@@ -78,6 +90,123 @@ def test_what_is_not_there_is_an_os_error(disk: Disk) -> None:
         disk.open_append("none/file")
     with pytest.raises(FileNotFoundError):
         disk.sync_folder("none")
+
+
+def test_an_open_file_stays_the_one_it_was_whatever_becomes_of_its_name(disk: Disk) -> None:
+    moved, replaced, removed = (disk.open_append(name) for name in ("moved", "replaced", "removed"))
+    disk.rename("moved", "elsewhere")
+    disk.replace("replaced", b"new")
+    disk.remove_tree("removed")
+    for file in (moved, replaced, removed):
+        file.write(b"1")
+        file.sync()
+        assert file.size() == 1
+        file.close()
+    assert disk.list_folder(".") == ["elsewhere", "replaced"]
+    assert (disk.read("elsewhere", 0, 9), disk.read("replaced", 0, 9)) == (b"1", b"new")
+
+
+def test_a_rename_takes_the_place_of_a_file_and_of_an_empty_folder_alone(disk: Disk) -> None:
+    disk.replace("file", b"1")
+    disk.replace("other", b"2")
+    disk.rename("file", "other")
+    assert (disk.exists("file"), disk.read("other", 0, 9)) == (False, b"1")
+    disk.make_folder("full/inner")
+    disk.make_folder("empty")
+    for source, target, code in (
+        ("empty", "full", errno.ENOTEMPTY),
+        ("empty", "other", errno.ENOTDIR),
+        ("other", "empty", errno.EISDIR),
+        ("full", "full/inner/deep", errno.EINVAL),
+    ):
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is looked at
+            disk.rename(source, target)
+        assert caught.value.errno == code
+    disk.rename("full", "empty")
+    assert disk.list_folder("") == ["empty", "other"]
+    assert disk.list_folder("empty") == ["inner"]
+
+
+def test_a_file_is_no_folder_and_a_folder_no_file(disk: Disk) -> None:
+    disk.make_folder("folder")
+    disk.replace("file", b"1")
+    for refused in (lambda: disk.open_append("folder"), lambda: disk.read("folder", 0, 9)):
+        with pytest.raises(IsADirectoryError):
+            refused()
+    with pytest.raises(FileExistsError):
+        disk.make_folder("file")
+    for refused_below in (
+        lambda: disk.list_folder("file"),
+        lambda: disk.sync_folder("file"),
+        lambda: disk.make_folder("file/below"),
+        lambda: disk.open_append("file/below"),
+        lambda: disk.replace("file/below", b""),
+    ):
+        with pytest.raises(NotADirectoryError):
+            refused_below()
+    assert not disk.exists("file/below")
+
+
+def test_a_closed_file_does_nothing_more(disk: Disk) -> None:
+    file = disk.open_append("f")
+    file.close()
+    file.close()
+    for refused in (lambda: file.write(b"1"), lambda: file.truncate(0), file.sync, file.size):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            refused()
+    assert disk.size("f") == 0
+
+
+PATHS = ("a", "a/b", "a/b/c", "d", "d/b", "d/e")
+ACTIONS = ("create", "write", "truncate", "replace", "folder", "rename", "remove", "list", "read", "exists")
+Action = tuple[str, str, str]
+
+
+def outcome(disk: Disk, files: list[AppendFile], action: Action) -> object:
+    """What comes of one action, or the number of its error."""
+    kind, path, other = action
+    work: dict[str, Callable[[], object]] = {
+        "create": lambda: files.append(disk.open_append(path)),
+        "write": lambda: files[-1].write(path.encode()),
+        "truncate": lambda: files[-1].truncate(min(files[-1].size(), len(other))),
+        "replace": lambda: disk.replace(path, other.encode()),
+        "folder": lambda: disk.make_folder(path),
+        "rename": lambda: disk.rename(path, other),
+        "remove": lambda: disk.remove_tree(path),
+        "list": lambda: disk.list_folder(path),
+        "read": lambda: disk.read(path, 1, 4),
+        "exists": lambda: disk.exists(path),
+    }
+    try:
+        return work[kind]()
+    except OSError as failure:
+        return failure.errno
+
+
+def everything(disk: Disk, path: str = "") -> dict[str, bytes | None]:
+    """What there is, by path; None is a folder."""
+    found: dict[str, bytes | None] = {}
+    for name in disk.list_folder(path):
+        below = f"{path}/{name}" if path else name
+        try:
+            found |= {below: None, **everything(disk, below)}
+        except NotADirectoryError:
+            found[below] = disk.read(below, 0, 999)
+    return found
+
+
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(PATHS), st.sampled_from(PATHS)), max_size=25))
+def test_whatever_is_done_to_them_all_disks_answer_and_end_alike(actions: Sequence[Action]) -> None:
+    with TemporaryDirectory() as folder:
+        disks: list[Disk] = [LocalDisk(Path(folder)), MemoryDisk(), SimDisk(), SimDisk(piece_bytes=2)]
+        files: list[list[AppendFile]] = [[disk.open_append("first")] for disk in disks]
+        for action in actions:
+            real, *fakes = [outcome(disk, opened, action) for disk, opened in zip(disks, files, strict=True)]
+            assert fakes == [real] * len(fakes), action
+        real_end, *ends = map(everything, disks)
+        assert ends == [real_end] * len(ends)
+        for file in files[0]:
+            file.close()
 
 
 def test_k03_a_lock_is_exclusive_and_ends_with_its_block(disk: Disk) -> None:
