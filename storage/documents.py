@@ -13,7 +13,7 @@ import orjson
 from storage.disk import Disk
 from storage.errors import DamagedDocument, OutcomeUnknown, StorageDegraded, StorageError, UnknownFormat
 
-__all__ = ["Documents", "path_of"]
+__all__ = ["FOLDER", "Documents", "open_document", "path_of"]
 
 FOLDER = "documents"
 FORMAT = 1
@@ -38,7 +38,7 @@ class Documents:
         """What was written last, or None when nothing was. Raises `DamagedDocument`, `UnknownFormat`, `OSError`."""
         path = path_of(name)
         data = await self._disk.run(partial(self._read, path))
-        return None if data is None else _open(path, data)
+        return None if data is None else open_document(path, data)
 
     async def write(self, name: str, document: Any) -> None:
         """Have the document under this name, durably.
@@ -74,7 +74,8 @@ class Documents:
         return f"<Documents on {self._disk!r}>"
 
 
-def _open(path: str, data: bytes) -> Any:
+def open_document(path: str, data: bytes) -> Any:
+    """What these bytes hold; `path` is for the error. Raises `DamagedDocument`, `UnknownFormat`."""
     try:
         found = orjson.loads(data)
     except orjson.JSONDecodeError as failure:

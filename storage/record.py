@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import attrs
 
-__all__ = ["Damage", "Record", "Scan", "decode", "encode_batch", "event_of", "scan"]
+__all__ = ["Damage", "Record", "Scan", "Scanner", "decode", "encode_batch", "event_of", "scan"]
 
 _LINE = re.compile(
     rb'(\{"id":(\d{1,15}),"epoch":(\d{1,15}),"batch":\[(\d{1,9}),(\d{1,9})\],)"crc":"([0-9a-f]{8})","event":(\{.*\})\}'
@@ -90,7 +90,7 @@ def decode(line: bytes) -> Record | None:
 
 def scan(data: bytes) -> Scan:
     """Verify a whole log."""
-    scanner = _Scanner()
+    scanner = Scanner()
     offset = 0
     while offset < len(data):
         end = data.find(b"\n", offset)
@@ -108,8 +108,8 @@ def _line_at(data: bytes, offset: int) -> bytes:
     return data[offset : end if end >= 0 else len(data)]
 
 
-class _Scanner:
-    """What the lines so far amount to."""
+class Scanner:
+    """What the lines so far amount to. Whoever feeds it asks for the `objection` before every `take`."""
 
     def __init__(self) -> None:
         self.expected_id = 0

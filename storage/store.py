@@ -1,10 +1,6 @@
-"""The data folder as a whole: its lock (K3), its format, its conversations.
-
-format.json  lock  conversations/{id}/{events.jsonl,state.json,files/}  quarantine/  trash/
-"""
+"""The data folder as a whole: its lock (K3), its format, its conversations. Where they lie is in `layout`."""
 
 import os
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -25,22 +21,27 @@ from storage.errors import (
     OutcomeUnknown,
     StorageDegraded,
     StorageError,
-    UnknownFormat,
 )
 from storage.event_log import EventLog, LogView
 from storage.histogram import Histogram
+from storage.layout import (
+    CONVERSATIONS,
+    FORMAT_BYTES,
+    FORMAT_PATH,
+    HALF_MADE,
+    LOCK,
+    QUARANTINE,
+    TRASH,
+    check_format,
+    is_conversation_id,
+)
 from storage.record import decode, encode_batch
 from storage.snapshot import Snapshot
 
 __all__ = ["Describe", "Store", "open_store"]
 
-FORMAT = 1
-CONVERSATIONS, QUARANTINE, TRASH = "conversations", "quarantine", "trash"
-HALF_MADE = ".new-"
 FIRST_RECORD_BYTES = 4096
 """The first record of nearly every log fits into one page."""
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 Describe = Callable[[str, bytes], Entry | None]
 """From a conversation's id and its first event to its entry; None when that is not a first event."""
@@ -71,7 +72,7 @@ class Store:
         """
         if self.exists(entry.conversation_id) or entry.conversation_id in self._creating:
             raise ConversationExists(entry.conversation_id)
-        if not _ID.fullmatch(entry.conversation_id):
+        if not is_conversation_id(entry.conversation_id):
             raise ConversationNotFound(entry.conversation_id)
         self._creating.add(entry.conversation_id)
         try:
@@ -177,7 +178,10 @@ class _Start:
 
     def prepare(self, describe: Describe) -> Catalogue:
         """Check the format, clear away what a crash left half made, and list what there is."""
-        self._check_format()
+        if self.disk.exists(FORMAT_PATH):
+            check_format(self.disk)
+        else:
+            self.disk.replace(FORMAT_PATH, FORMAT_BYTES)
         for folder in (CONVERSATIONS, QUARANTINE, TRASH):
             self.disk.make_folder(folder)
         for name in self.disk.list_folder(TRASH):
@@ -185,17 +189,9 @@ class _Start:
         for name in self.disk.list_folder(CONVERSATIONS):
             if name.startswith(HALF_MADE):
                 self.disk.remove_tree(f"{CONVERSATIONS}/{name}")
-            elif _ID.fullmatch(name):
+            elif is_conversation_id(name):
                 self.catalogue.add(self._entry(name, describe))
         return self.catalogue
-
-    def _check_format(self) -> None:
-        if not self.disk.exists("format.json"):
-            self.disk.replace("format.json", orjson.dumps({"format": FORMAT}))
-            return
-        data = self.disk.read("format.json", 0, self.disk.size("format.json"))
-        if data != orjson.dumps({"format": FORMAT}):
-            raise UnknownFormat(f"the data folder has the format {data[:80]!r}; this version reads format {FORMAT}")
 
     def _entry(self, conversation_id: str, describe: Describe) -> Entry:
         """A conversation whose first record cannot be read is listed all the same."""
@@ -221,7 +217,7 @@ class _Start:
 @asynccontextmanager
 async def open_store(disk: Disk, describe: Describe, durability: Durability = Durability.SYNC) -> AsyncIterator[Store]:
     """The store, locked for this process for the block (K3). Raises `StoreLocked`, `UnknownFormat`."""
-    with disk.lock("lock") as held:
+    with disk.lock(LOCK) as held:
         # Before the nursery, which would wrap what is raised into a group.
         catalogue = await disk.run(partial(_Start(disk).prepare, describe))
         held.note(_note(disk, durability))

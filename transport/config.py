@@ -1,9 +1,11 @@
-"""Configuration: flags over environment over TOML over defaults, validated once. Pure; names are contract §6's.
+"""Configuration: flags over environment over TOML over defaults, validated once. Names are contract §6's.
 
-What lives here: one table of settings, and `load`, which reads nothing itself, so that every source can be tested.
+What lives here: one table of settings, and `load`, which is pure and reads nothing itself, so that every source can be
+tested; `read_toml` reads the file for it.
 What must not: a setting that nothing obeys, since whoever sets it would believe that it holds.
 """
 
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import attrs
 from transport.origins import is_loopback
 from transport.proxies import Network, networks
 
-__all__ = ["Config", "ConfigError", "load"]
+__all__ = ["Config", "ConfigError", "load", "read_toml"]
 
 
 class ConfigError(Exception):
@@ -238,6 +240,16 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], toml: 
     _check_door(config, sources.get("host", ""))
     _refuse_unheeded(config, sources)
     return attrs.evolve(config, data=config.data.expanduser())
+
+
+def read_toml(path: str | None) -> Mapping[str, Any]:
+    """The parsed file; empty without one. Raises `ConfigError`, `OSError`."""
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
+        raise ConfigError(f"file {path} is not TOML: {failure}") from failure
 
 
 def _check_door(config: Config, source: str) -> None:

@@ -18,7 +18,7 @@ from actors.conversation.decision import Live, RunTimePhase
 from actors.conversation.idle import IdleLimits, Sitting, close_at
 from actors.conversation.run_time import MakeSandbox, RunTime
 from actors.conversation.slots import Slots
-from actors.conversation.state import State, apply
+from actors.conversation.state import State, fold
 from actors.domain import events as e
 from actors.domain.commands import BusyPolicy, Shut, Why
 from actors.domain.masks import Masks, mask
@@ -102,9 +102,7 @@ class House:
 
     def apply(self, state: State, event: e.Event) -> State:
         """One event further, with the agent's word on whether it answers a message."""
-        body = event.body
-        answered = not isinstance(body, e.MessageAction) or self.agent.answers(body.content)
-        return apply(state, event, answered=answered)
+        return fold(state, event, self.agent.answers)
 
     def reserve_place(self, conversation_id: str) -> bool:
         """Whether a run-time may be opened for it; the place is its own until it is settled. Whoever has to give

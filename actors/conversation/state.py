@@ -4,6 +4,7 @@
 there a run-time?) is not in here, but in `decide.Live`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -13,7 +14,18 @@ from actors.conversation.table import Status
 from actors.domain import events as e
 from actors.domain.codec import VOCABULARY
 
-__all__ = ["EMPTY", "Pending", "State", "Status", "apply", "dump_state", "load_state", "shown_title", "status_of"]
+__all__ = [
+    "EMPTY",
+    "Pending",
+    "State",
+    "Status",
+    "apply",
+    "dump_state",
+    "fold",
+    "load_state",
+    "shown_title",
+    "status_of",
+]
 
 
 @attrs.frozen
@@ -78,6 +90,12 @@ def apply(state: State, event: e.Event, *, answered: bool = True) -> State:
     if event.cause in state.open_actions and type(event.body) not in e.PAIRED_ACTIONS:
         changes["open_actions"] = tuple(action for action in state.open_actions if action != event.cause)
     return attrs.evolve(state, next_id=event.id + 1, updated_at=event.timestamp, **changes)
+
+
+def fold(state: State, event: e.Event, answers: Callable[[str], bool]) -> State:
+    """As `apply`, with the agent to be asked: `answers` tells of a message's text whether it is answered."""
+    answered = not isinstance(event.body, e.MessageAction) or answers(event.body.content)
+    return apply(state, event, answered=answered)
 
 
 def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:  # noqa: C901, PLR0911 - one flat table

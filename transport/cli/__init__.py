@@ -1,39 +1,49 @@
-"""The `greenroom` command. Errors are one line on stderr and an exit status: 1, or 2 for how it was called."""
+"""The `greenroom` command. Errors are one line on stderr and an exit status: 1, or 2 for how it was called.
+
+For `verify` and `repair` 1 is an answer, and 2 is said of whatever kept them from giving one.
+
+What lives here: what may be typed. What must not: what it does; that is imported when it is wanted, since nobody waits
+for a server's modules to read `--help`.
+"""
 
 import argparse
 import os
 import sys
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import attrs
 
 from storage.errors import StorageError
-from transport.config import ConfigError, load
+from transport.config import ConfigError, load, read_toml
 
 __all__ = ["main"]
+
+_VERIFY = """Read every record of every log, decode and replay its events, hold state.json against them, and look at
+the rest of the data folder. Nothing is changed and nothing is locked: a server may run meanwhile. Exit status: 0 all
+good, 1 damage found, 2 could not be run."""
 
 
 def main() -> None:
     """Run the command line."""
     arguments = _parser().parse_args()
     try:
-        arguments.run(arguments)
+        status = arguments.run(arguments)
     except (ConfigError, StorageError, OSError) as failure:
-        _fail(failure)
+        _fail(failure, arguments.could_not_run)
     except KeyboardInterrupt:
         sys.exit(130)
+    sys.exit(status)
 
 
-def _fail(failure: Exception) -> NoReturn:
+def _fail(failure: Exception, status: int) -> NoReturn:
     print(f"greenroom: {failure}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("greenroom", description="A conversation server for AI agents.")
+    parser.set_defaults(could_not_run=1)
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="start the server")
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
@@ -49,31 +59,41 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--conversation", metavar="ID", help="resume this one instead of creating one")
     chat.add_argument("--key", help="of the server; better in SESSION_API_KEY, which no list of processes shows")
     chat.set_defaults(run=_chat)
+    verify = commands.add_parser("verify", help="read everything, say what is damaged", description=_VERIFY)
+    verify.add_argument("conversations", nargs="*", metavar="CONVERSATION", help="look at these only")
+    verify.add_argument("--all", action="store_true", help="look at everything, as without any CONVERSATION")
+    verify.add_argument("--json", action="store_true", help="say it as one JSON object")
+    _add_folder(verify)
+    verify.set_defaults(run=_verify, could_not_run=2, fail=verify.error)
     return parser
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="DIR", help="data folder (~/.greenroom)")
+    parser.add_argument("--config", metavar="FILE", help="TOML file, where the server is started with one")
 
 
 def _serve(arguments: argparse.Namespace) -> None:
     flags = {name: getattr(arguments, name) for name in ("host", "port", "data", "insecure")}
-    config = load(flags, os.environ, _toml(arguments.config), arguments.config or "")
+    config = load(flags, os.environ, read_toml(arguments.config), arguments.config or "")
     from actors.runtime import Escalated
     from transport.app import run
 
     try:
         run(attrs.evolve(config, file=Path(arguments.config) if arguments.config else None))
     except Escalated as failure:
-        _fail(failure)
-
-
-def _toml(path: str | None) -> Mapping[str, Any]:
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(Path(path).read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
-        raise ConfigError(f"file {path} is not TOML: {failure}") from failure
+        _fail(failure, arguments.could_not_run)
 
 
 def _chat(arguments: argparse.Namespace) -> None:
     from transport.cli.chat import chat
 
     chat(arguments.url, arguments.conversation, arguments.key or os.environ.get("SESSION_API_KEY"))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    if arguments.all and arguments.conversations:
+        arguments.fail("--all looks at everything: name no CONVERSATION with it")
+    from transport.cli.verify import verify
+
+    return verify(arguments)

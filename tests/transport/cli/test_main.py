@@ -2,17 +2,13 @@
 
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.transport.cli.command import run
+
 pytestmark = pytest.mark.wallclock
-
-
-def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "transport.cli", *arguments]
-    return subprocess.run(command, input="", env=environment, capture_output=True, text=True, timeout=30, check=False)
 
 
 def _assert_one_line(result: subprocess.CompletedProcess[str], status: int, says: str) -> None:
@@ -24,20 +20,20 @@ def _assert_one_line(result: subprocess.CompletedProcess[str], status: int, says
 
 @pytest.mark.parametrize("arguments", [(), ("dance",), ("serve", "--colour", "red")])
 def test_how_it_was_called_is_status_2(arguments: tuple[str, ...]) -> None:
-    result = _run(*arguments)
+    result = run(*arguments)
     assert result.returncode == 2
     assert "usage: greenroom" in result.stderr
 
 
 def test_a_bad_value_is_named_with_its_source(tmp_path: Path) -> None:
-    _assert_one_line(_run("serve", "--port", "http"), 1, "flag --port: 'http' must be a whole number")
-    _assert_one_line(_run("serve", SANDBOX_TIMEOUT="soon"), 1, "environment SANDBOX_TIMEOUT")
+    _assert_one_line(run("serve", "--port", "http"), 1, "flag --port: 'http' must be a whole number")
+    _assert_one_line(run("serve", SANDBOX_TIMEOUT="soon"), 1, "environment SANDBOX_TIMEOUT")
     file = tmp_path / "green.toml"
     file.write_text("[sandbox]\ntimeout = -1\n")
-    _assert_one_line(_run("serve", "--config", str(file)), 1, f"file {file} [sandbox] timeout")
+    _assert_one_line(run("serve", "--config", str(file)), 1, f"file {file} [sandbox] timeout")
     file.write_text("= no toml")
-    _assert_one_line(_run("serve", "--config", str(file)), 1, f"file {file} is not TOML")
-    _assert_one_line(_run("serve", "--config", str(tmp_path / "none.toml")), 1, "No such file")
+    _assert_one_line(run("serve", "--config", str(file)), 1, f"file {file} is not TOML")
+    _assert_one_line(run("serve", "--config", str(tmp_path / "none.toml")), 1, "No such file")
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -45,22 +41,22 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        _assert_one_line(_run("serve", "--port", port, "--data", str(tmp_path)), 1, "use")
+        _assert_one_line(run("serve", "--port", port, "--data", str(tmp_path)), 1, "use")
 
 
 def test_off_loopback_the_door_is_shut_unless_told_otherwise(tmp_path: Path) -> None:
     everywhere = ("serve", "--host", "0.0.0.0", "--data", str(tmp_path))  # noqa: S104
-    _assert_one_line(_run(*everywhere), 1, "flag --host: '0.0.0.0' lets others reach this server")
+    _assert_one_line(run(*everywhere), 1, "flag --host: '0.0.0.0' lets others reach this server")
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))  # noqa: S104
         taken.listen()
         port = str(taken.getsockname()[1])
         # The door is not what these fail at.
-        _assert_one_line(_run(*everywhere, "--port", port, "--insecure"), 1, "use")
-        _assert_one_line(_run(*everywhere, "--port", port, SESSION_API_KEY="k"), 1, "use")
+        _assert_one_line(run(*everywhere, "--port", port, "--insecure"), 1, "use")
+        _assert_one_line(run(*everywhere, "--port", port, SESSION_API_KEY="k"), 1, "use")
 
 
 def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    _assert_one_line(_run("serve", "--port", "0", "--data", str(file)), 1, str(file))
+    _assert_one_line(run("serve", "--port", "0", "--data", str(file)), 1, str(file))

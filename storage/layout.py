@@ -1,0 +1,50 @@
+"""Where things lie in the data folder, and which format it has. Pure but for `check_format`, which reads one file.
+
+What lives here: names. What must not: what is done with what bears them.
+
+format.json  lock  conversations/{id}/{events.jsonl,state.json,files/}  quarantine/  trash/
+"""
+
+import re
+
+import orjson
+
+from storage.disk import Disk
+from storage.errors import UnknownFormat
+
+__all__ = [
+    "CONVERSATIONS",
+    "FORMAT_BYTES",
+    "FORMAT_PATH",
+    "HALF_MADE",
+    "LOCK",
+    "LOG",
+    "QUARANTINE",
+    "STATE",
+    "TRASH",
+    "check_format",
+    "is_conversation_id",
+]
+
+FORMAT = 1
+FORMAT_PATH = "format.json"
+FORMAT_BYTES = orjson.dumps({"format": FORMAT})
+LOCK = "lock"
+CONVERSATIONS, QUARANTINE, TRASH = "conversations", "quarantine", "trash"
+LOG, STATE = "events.jsonl", "state.json"
+HALF_MADE = ".new-"
+"""Before the name of a conversation that is being created."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+def is_conversation_id(name: str) -> bool:
+    """Whether a folder of this name is a conversation's."""
+    return _ID.fullmatch(name) is not None
+
+
+def check_format(disk: Disk) -> None:
+    """Raises `UnknownFormat` unless this version reads what the folder says it holds, and `OSError`."""
+    data = disk.read(FORMAT_PATH, 0, disk.size(FORMAT_PATH))
+    if data != FORMAT_BYTES:
+        raise UnknownFormat(f"the data folder has the format {data[:80]!r}; this version reads format {FORMAT}")

@@ -1,0 +1,64 @@
+"""What an operator is told of a data folder, in words. Pure.
+
+What lives here: the table from what was found to a sentence, with what can be done about it. What must not: looking,
+or the JSON form, which has the same facts without the words.
+"""
+
+from storage.findings import Code, Finding
+
+__all__ = ["advice", "count", "sentence", "size"]
+
+_SAID = {
+    Code.LOG_CORRUPT: "damaged",
+    Code.LOG_TORN: "torn end",
+    Code.LOG_MISSING: "missing",
+    Code.LOG_SHORT: "events are missing",
+    Code.EVENT_UNREADABLE: "an event cannot be read",
+    Code.SNAPSHOT_WRONG: "wrong",
+    Code.DOCUMENT_DAMAGED: "damaged",
+    Code.UNREADABLE: "cannot be read",
+    Code.BEING_WRITTEN: "being written",
+    Code.SNAPSHOT_IGNORED: "not used",
+    Code.HALF_MADE: "half made",
+    Code.STRAY: "not ours",
+}
+
+_ADVICE = {
+    Code.LOG_CORRUPT: "`greenroom repair {id}` shows what would be lost, and asks",
+    Code.LOG_TORN: "the next opening cuts it and keeps it aside, or `greenroom repair {id}` does so now",
+    Code.LOG_MISSING: "put the file back from a backup; or delete the conversation; or `greenroom repair {id}`",
+    Code.LOG_SHORT: "put the file back from a backup, or have `greenroom repair {id}` tell clients",
+    Code.EVENT_UNREADABLE: "start the version that wrote it; nothing cuts whole records",
+    Code.SNAPSHOT_WRONG: "remove the file while the server is stopped: it is only a cache",
+    Code.DOCUMENT_DAMAGED: "put it back from a backup, or remove it to begin without",
+    Code.UNREADABLE: "look at the permissions, and at what the kernel says of the disk",
+}
+
+
+def sentence(finding: Finding) -> str:
+    """One line."""
+    where = "" if finding.event_id is None else f" event {finding.event_id} at byte {finding.offset}:"
+    text = f"{finding.path}: {_SAID[finding.code]}:{where} {finding.why}"
+    if finding.events_before is not None:
+        text += f"; readable before it: {count(finding.events_before, 'event')}"
+    if finding.events_behind is not None:
+        text += f", whole behind it: {count(finding.events_behind, 'event')}"
+    return text
+
+
+def advice(finding: Finding) -> str:
+    """What can be done about it; empty where nothing must be."""
+    return _ADVICE.get(finding.code, "").format(id=finding.conversation_id)
+
+
+def count(number: int, word: str) -> str:
+    """`1 event`, `1,204 events`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """`17 bytes`, `1.2 MB`."""
+    for unit, bytes_each in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if number >= bytes_each:
+            return f"{number / bytes_each:.1f} {unit}"
+    return count(number, "byte")
