@@ -73,7 +73,8 @@ class ConversationActor:
     def __init__(self, context: Context, house: House) -> None:
         self.state = EMPTY
         self.live = d.Live()
-        self.cursors: set[Cursor] = set()
+        self.cursors: dict[Cursor, None] = {}
+        """In the order of their joining, which is that of their being served."""
         self.log: EventLog | None = None
         self._context = context
         self._house = house
@@ -108,7 +109,7 @@ class ConversationActor:
         self._house.hot[key] = self
         repair = self.log.repair
         self._recovery = c.Recover() if repair is None else c.Recover(**attrs.asdict(repair))
-        self.cursors = {cursor for cursor in self.cursors if not cursor.left}  # while nobody was there to be told
+        self.cursors = {cursor: None for cursor in self.cursors if not cursor.left}  # while nobody was there to be told
         for cursor in self.cursors:
             cursor.switch(self.log)
         self._recovering = True
@@ -163,7 +164,7 @@ class ConversationActor:
     def _detach_cursors(self) -> None:
         for cursor in self.cursors:
             cursor.detach()
-        self.cursors = set()
+        self.cursors = {}
 
     # --- a turn --------------------------------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class ConversationActor:
                 step.envelope.fail(failure)
 
     def _decide_all(self, batch: Sequence[Envelope[Message]]) -> tuple[list[_Step], State, d.Live]:
-        state, live, now = self.state, self.live, self._house.now()
+        state, live, now = self.state, self.live, self._house.surroundings.now()
         steps: list[_Step] = []
         for envelope in batch:
             command = self._command(envelope.message)
@@ -297,7 +298,7 @@ class ConversationActor:
                     self._active_at = trio.current_time()
                 step.envelope.succeed(self.log)
             case Unsubscribe(cursor):
-                self.cursors.discard(cursor)
+                self.cursors.pop(cursor, None)
                 step.envelope.succeed()
             case KeepAlive(seconds):
                 self._keep_until = trio.current_time() + seconds
@@ -313,7 +314,7 @@ class ConversationActor:
         """A client that joins is told how the run-time is, once it has the history (semantics, seams)."""
         if cursor.left:
             return
-        self.cursors.add(cursor)
+        self.cursors[cursor] = None
         notice = _NOTICES.get(self.live.phase)
         if notice is not None:
             cursor.notify(notice.about, Published(notices.encode_notice(notice)))
@@ -360,7 +361,7 @@ class ConversationActor:
         for cursor in self.cursors:
             cursor.end()
         # Nobody is left who would unsubscribe, and with that wake the next incarnation.
-        self.cursors = set()
+        self.cursors = {}
         self._context.passivate()
 
     # --- reading and saving --------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ What lives here: `House`, handed to every actor, and `Dormant`, which keeps the 
 hibernated conversation (K22). What must not: a decision, or a way to the outside.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from actors.conversation.idle import IdleLimits, Sitting, close_at
 from actors.conversation.run_time import MakeSandbox, RunTime
 from actors.conversation.slots import Slots
 from actors.conversation.state import State, fold
+from actors.conversation.surroundings import Surroundings
 from actors.domain import events as e
 from actors.domain.commands import BusyPolicy, Shut, Why
 from actors.domain.masks import Masks, mask
@@ -61,7 +62,7 @@ class Dormant:
 
     live: Live
     run_time: RunTime
-    cursors: set[Cursor]
+    cursors: dict[Cursor, None]
     active_at: float
     keep_until: float
 
@@ -81,7 +82,7 @@ class House:
     make_sandbox: MakeSandbox
     run_times: Supervisor
     scratch: Path
-    now: Callable[[], str]
+    surroundings: Surroundings
     ref: Callable[[str], Ref[Any]]
     rules: Rules
     slots: Slots
@@ -127,7 +128,7 @@ class House:
         """A client of a hibernated conversation is gone; it may be time to close it then."""
         dormant = self.dormant.get(conversation_id)
         if dormant is not None:
-            dormant.cursors.discard(cursor)
+            dormant.cursors.pop(cursor, None)
             if not dormant.cursors and dormant.live.phase is RunTimePhase.CLOSED:
                 del self.dormant[conversation_id]
             self.alarms.set(conversation_id, max(close_at(self.rules.idle, dormant.sitting), trio.current_time()))
@@ -137,7 +138,7 @@ class House:
         holder = self.hot.get(conversation_id) or self.dormant.get(conversation_id)
         return Live() if holder is None else holder.live
 
-    def cursors(self, conversation_id: str) -> set[Cursor]:
+    def cursors(self, conversation_id: str) -> Collection[Cursor]:
         """The clients that are connected to it."""
         holder = self.hot.get(conversation_id) or self.dormant.get(conversation_id)
-        return set() if holder is None else holder.cursors
+        return () if holder is None else holder.cursors

@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import uuid4
 
 import structlog
 import trio
@@ -23,6 +21,7 @@ from actors.conversation.reader import Reader
 from actors.conversation.run_time import MakeSandbox
 from actors.conversation.slots import Slots
 from actors.conversation.summary import Summary, describe, v0_status
+from actors.conversation.surroundings import Surroundings
 from actors.conversation.table import Status
 from actors.domain import commands as c
 from actors.domain.codec import encode
@@ -31,6 +30,7 @@ from actors.domain.masks import NO_MASKS, Masks
 from actors.runtime import (
     ActorError,
     Child,
+    Context,
     Lane,
     Ref,
     Registry,
@@ -54,11 +54,6 @@ COMMAND_DEADLINE_SECONDS = 30.0
 
 ALARM_RETRY_SECONDS = 10.0
 """A conversation with a full mailbox is not idle."""
-
-
-def utc_now() -> str:
-    """UTC, ISO 8601 with microseconds and `Z`."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Conversations(Reader):
@@ -85,7 +80,7 @@ class Conversations(Reader):
         if self._closing:
             raise RegistryClosed("the server is shutting down")
         created, first_message = self._house.without_secrets((created, first_message))
-        conversation_id, now = uuid4().hex, self._house.now()
+        conversation_id, now = self._house.surroundings.new_id(), self._house.surroundings.now()
         events = [Event(0, now, Source.ENVIRONMENT, created)]
         if first_message is not None:
             events.append(Event(1, now, Source.USER, first_message))
@@ -241,7 +236,7 @@ class Conversations(Reader):
                 ref.tell(Unsubscribe(cursor), lane=Lane.CONTROL)
             except ActorError:
                 # Hundreds leave at once: the next look at the clock finds that they are gone.
-                actor.cursors.discard(cursor)
+                actor.cursors.pop(cursor, None)
                 self._house.alarms.set(ref.key, trio.current_time() + ALARM_RETRY_SECONDS)
         self._house.leave_dormant(ref.key, cursor)
 
@@ -272,6 +267,8 @@ async def open_conversations(
     rules: Rules | None = None,
     masks: Callable[[], Masks] = lambda: NO_MASKS,
     *,
+    surroundings: Surroundings | None = None,
+    make_actor: Callable[[Context, House], ConversationActor] = ConversationActor,
     below: Supervisor | None = None,
 ) -> AsyncIterator[Conversations]:
     """All conversations of a store, for the block; at its end their run-times are closed and their state is saved.
@@ -279,7 +276,7 @@ async def open_conversations(
     `masks` tells, whenever it is asked, what no event may show. In the tree of supervision they stand `below` a node:
     `conversations` with its clock, its actors and, a node of their own, the run-times.
     """
-    rules = rules or Rules()
+    rules, surroundings = rules or Rules(), surroundings or Surroundings()
     with TemporaryDirectory(prefix="greenroom-") as scratch:
         async with (
             open_supervisor("conversations", below=below) as node,
@@ -291,8 +288,10 @@ async def open_conversations(
                 return registry.ref(key)
 
             slots = Slots(rules.run_times_max)
-            house = House(store, agent, make_sandbox, run_times, Path(scratch), utc_now, ref, rules, slots, masks)
-            async with open_registry(lambda context: ConversationActor(context, house), below=node) as registry:
+            house = House(store, agent, make_sandbox, run_times, Path(scratch), surroundings, ref, rules, slots, masks)
+            async with open_registry(
+                lambda context: make_actor(context, house), chance=surroundings.chance, below=node
+            ) as registry:
                 conversations = Conversations(house, registry)
                 stop_clock = node.start(Child("clock", partial(_ring, house)))
                 yield conversations
