@@ -132,7 +132,7 @@ class Endpoint:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, websocket, nursery.cancel_scope)
             if asked.sid is None:
-                await self._serve_new(websocket, Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote))
+                await self.serve(websocket, Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote))
             else:
                 await self._serve_probe(websocket, self._connections[asked.sid])
             await self._say_goodbye(websocket)
@@ -153,7 +153,8 @@ class Endpoint:
             await websocket.wait_flushed()
             await websocket.linger()
 
-    async def _serve_new(self, websocket: WebSocket, peer: Peer) -> None:
+    async def serve(self, websocket: WebSocket, peer: Peer) -> None:
+        """A new session on a WebSocket whose handshake is done, to its end."""
         connection = await self._open(peer, Transport.WEBSOCKET)
         connection.websocket = websocket
         connection.send(self._open_packet(connection, []))
