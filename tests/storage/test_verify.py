@@ -6,6 +6,7 @@ import attrs
 import orjson
 import pytest
 
+from storage.disk import Disk
 from storage.findings import Code
 from storage.layout import FORMAT_BYTES
 from storage.memory_disk import MemoryDisk
@@ -59,7 +60,7 @@ def snapshot_at(position: int, document: object, lines: list[bytes] = GOOD) -> b
     return orjson.dumps({"format": 1, "position": position, "checksum": crc, "document": document})
 
 
-def checked(disk: MemoryDisk, meanwhile: Callable[[], None] = lambda: None) -> Checked:
+def checked(disk: Disk, meanwhile: Callable[[], None] = lambda: None) -> Checked:
     [found] = verify(disk, ["a"], CountingWitness, told=lambda _: None, pause=meanwhile)
     return found
 
