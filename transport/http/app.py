@@ -1,9 +1,8 @@
 """The REST application as a whole: resources, health, and what holds for every request and answer.
 
-What lives here: the checks before every route (Host, Origin, rate, key, content
-type, id), the headers after it, and the one
-place where errors become answers. What must not: a route of a resource, or the table of errors, which the socket
-shares.
+What lives here: the checks before every route (Host, Origin, rate, key, content type, id), the headers after it, and
+the one place where errors become answers. What must not: a route of a resource, or the table of errors, which the
+socket shares.
 """
 
 from collections.abc import Callable, Iterable, Mapping
