@@ -30,6 +30,7 @@ from storage.memory_disk import MemoryDisk
 from storage.secrets import open_safe
 from storage.store import open_store
 from transport import logs
+from transport.addresses import http_address
 from transport.admission import Admission
 from transport.auth import SessionKey
 from transport.config import Config
@@ -60,8 +61,8 @@ STAGGER_SECONDS = 1.0
 """Over which the clients of a server that shuts down are sent away; they come back after a second or more."""
 
 
-def run(config: Config, disk: Disk | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, from the configured disk or from this one.
+def run(config: Config, disk: Disk | None = None, command: str = "greenroom") -> None:
+    """Serve until SIGTERM or SIGINT, from the configured disk or from this one. `command` is how ours is typed.
 
     Raises `OSError` when the port is taken, `StorageError` for a bad data folder, `Escalated` when what keeps
     conversations going crashed again and again.
@@ -69,7 +70,7 @@ def run(config: Config, disk: Disk | None = None) -> None:
     logs.configure(config.log_level, as_json=config.log_json)
     _raise_descriptor_limit()
     try:
-        trio.run(_main, config, disk or _disk(config))
+        trio.run(_main, config, disk or _disk(config), command)
     except BaseExceptionGroup as group:
         # Nurseries wrap what is raised within them; who starts the server is told the one thing that went wrong.
         raise _only(group) from group
@@ -85,15 +86,15 @@ def _disk(config: Config) -> Disk:
     return LocalDisk(config.data) if config.file_store == "local" else MemoryDisk()
 
 
-async def _main(config: Config, disk: Disk) -> None:
+async def _main(config: Config, disk: Disk, command: str) -> None:
     with shutdown_on_signals() as shutdown:
         with shutdown.total:
-            await _serve(config, disk, shutdown)
+            await _serve(config, disk, command, shutdown)
         logger.info("stopped", cut_short=shutdown.total.cancelled_caught)
 
 
-async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
-    listeners = await trio.open_tcp_listeners(config.port, host=config.host)
+async def _serve(config: Config, disk: Disk, command: str, shutdown: Shutdown) -> None:
+    listeners = await _listen(config)
     agent = Understudy()
     maker = await choose(
         SandboxKind(config.sandbox), hidden_paths=_hidden_paths(config), timeout_seconds=config.sandbox_timeout_seconds
@@ -137,7 +138,7 @@ async def _serve(config: Config, disk: Disk, shutdown: Shutdown) -> None:
             async with trio.open_nursery() as connections:
                 front = Front(cast("ASGIApp", rest), endpoint, policy, admission, refusals)
                 connections.start_soon(serve, listeners, front.app, front.upgrade, shutdown.begun)
-                _tell_ready(config, listeners, maker.warning)
+                _tell_ready(config, listeners, command, maker.warning)
                 await shutdown.begun.wait()
                 conversations.refuse_commands()
                 await endpoint.close_all(STAGGER_SECONDS)
@@ -200,11 +201,21 @@ def _judge(operator: Choice, keeper: Keeper) -> Judge:
     return judge_for(operator, Choice(bool(stored.confirmation_mode), stored.security_analyzer or ""))
 
 
-def _tell_ready(config: Config, listeners: list[trio.SocketListener], warning: str) -> None:
+async def _listen(config: Config) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(config.port, host=config.host)
+    except OSError as failure:
+        where = f"{config.host} port {config.port}"
+        raise OSError(failure.errno, f"cannot listen on {where}: {failure.strerror}") from failure
+
+
+def _tell_ready(config: Config, listeners: list[trio.SocketListener], command: str, warning: str) -> None:
     host, port = listeners[0].socket.getsockname()[:2]
-    url = f"http://{host}:{port}"
+    url = http_address(host, port)
     logger.info("listening", url=url, data=str(config.data), durability=config.durability)
-    lines = [f"Greenroom is ready on {url}", f"Talk to it: greenroom chat --url {url}", "Stop it: Ctrl-C"]
+    in_terminal = f"{command} chat --url {url}"
+    talk = f"in a browser there, or {in_terminal}" if config.serve_frontend else in_terminal
+    lines = [f"Greenroom is ready on {url}", f"Talk to it: {talk}", "Stop it: Ctrl-C"]
     if warning:
         lines.append(f"Warning: {warning}")
     if config.session_api_key is None and not is_loopback(config.host):

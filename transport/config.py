@@ -9,10 +9,10 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 
+from transport.addresses import is_http_address
 from transport.origins import is_loopback
 from transport.proxies import Network, networks
 
@@ -138,12 +138,9 @@ def _list(text: str) -> tuple[str, ...]:
 
 def _address(text: str) -> str:
     """A page of a conversation's; `{conversation_id}` is the only thing that may be left open in it."""
-    try:
-        parts = urlsplit(text.replace("{conversation_id}", "id"))
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_address = False
-    if not is_address or set(text.replace("{conversation_id}", "")) & set("{} "):
+    if not is_http_address(text.replace("{conversation_id}", "id")) or set(text.replace("{conversation_id}", "")) & set(
+        "{} "
+    ):
         raise ValueError("must be an http address, in which {conversation_id} may stand")
     return text
 
@@ -239,17 +236,26 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], toml: 
     config = Config(**values)
     _check_door(config, sources.get("host", ""))
     _refuse_unheeded(config, sources)
-    return attrs.evolve(config, data=config.data.expanduser())
+    return attrs.evolve(config, data=_at_home(config.data, sources.get("data", "default of --data")))
+
+
+def _at_home(data: Path, source: str) -> Path:
+    try:
+        return data.expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{source}: {str(data)!r} lies in a home folder that is not known") from None
 
 
 def read_toml(path: str | None) -> Mapping[str, Any]:
-    """The parsed file; empty without one. Raises `ConfigError`, `OSError`."""
+    """The parsed file; empty without one. Raises `ConfigError`."""
     if path is None:
         return {}
     try:
         return tomllib.loads(Path(path).read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise ConfigError(f"file {path} is not TOML: {failure}") from failure
+    except OSError as failure:
+        raise ConfigError(f"flag --config: {path!r} cannot be read: {failure.strerror}") from failure
 
 
 def _check_door(config: Config, source: str) -> None:

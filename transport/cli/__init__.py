@@ -8,6 +8,7 @@ for a server's modules to read `--help`.
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +19,8 @@ from storage.errors import StorageError
 from transport.config import ConfigError, load, read_toml
 
 __all__ = ["main"]
+
+NAME = "greenroom"
 
 _VERIFY = """Read every record of every log, decode and replay its events, hold state.json against them, and look at
 the rest of the data folder. Nothing is changed and nothing is locked: a server may run meanwhile. Exit status: 0 all
@@ -37,12 +40,24 @@ def main() -> None:
 
 
 def _fail(failure: Exception, status: int) -> NoReturn:
-    print(f"greenroom: {failure}", file=sys.stderr)
+    print(f"{NAME}: {_said(failure)}", file=sys.stderr)
     sys.exit(status)
 
 
+def _said(failure: Exception) -> str:
+    """What went wrong, without the system's numbers."""
+    if isinstance(failure, OSError) and failure.strerror:
+        return f"{failure.filename}: {failure.strerror}" if failure.filename else failure.strerror
+    return str(failure)
+
+
+def _called_as() -> str:
+    """How this program is typed here: what `make run` sets up is not on the PATH."""
+    return sys.argv[0] if Path(sys.argv[0]).name == NAME and not shutil.which(NAME) else NAME
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("greenroom", description="A conversation server for AI agents.")
+    parser = argparse.ArgumentParser(NAME, description="A conversation server for AI agents.")
     parser.set_defaults(could_not_run=1)
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="start the server")
@@ -80,7 +95,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     from transport.app import run
 
     try:
-        run(attrs.evolve(config, file=Path(arguments.config) if arguments.config else None))
+        file = Path(arguments.config) if arguments.config else None
+        run(attrs.evolve(config, file=file), command=_called_as())
     except Escalated as failure:
         _fail(failure, arguments.could_not_run)
 
@@ -88,7 +104,8 @@ def _serve(arguments: argparse.Namespace) -> None:
 def _chat(arguments: argparse.Namespace) -> None:
     from transport.cli.chat import chat
 
-    chat(arguments.url, arguments.conversation, arguments.key or os.environ.get("SESSION_API_KEY"))
+    key = arguments.key or os.environ.get("SESSION_API_KEY")
+    chat(arguments.url, arguments.conversation, key, command=_called_as())
 
 
 def _verify(arguments: argparse.Namespace) -> int:

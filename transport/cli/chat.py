@@ -14,6 +14,7 @@ import urllib.request
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,6 +22,7 @@ import attrs
 import trio
 import trio_websocket
 
+from transport.addresses import is_http_address
 from transport.cli.lines import line
 from transport.engineio.codec import PacketType as EnginePacketType
 from transport.engineio.codec import decode_text, text_packet
@@ -57,15 +59,15 @@ class ChatError(OSError):
     """The conversation cannot be had, or not any longer; the text says why in one line."""
 
 
-def chat(url: str, conversation_id: str | None, key: str | None = None) -> None:
-    """Talk until the end of the input. Raises `ChatError` and `KeyboardInterrupt`."""
+def chat(url: str, conversation_id: str | None, key: str | None = None, *, command: str = "greenroom") -> None:
+    """Talk until the end of the input. `command` is how ours is typed. Raises `ChatError` and `KeyboardInterrupt`."""
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     server = _checked(url)
     headers = _key_headers(key)
     chosen = conversation_id or _create(server, headers)
-    print(f"conversation {chosen}  (resume: greenroom chat --url {server} --conversation {chosen})", flush=True)
+    print(f"conversation {chosen}  (resume: {command} chat --url {server} --conversation {chosen})", flush=True)
     is_interrupted = False
     try:
         trio.run(_Chat(server, chosen, headers).run)
@@ -76,7 +78,7 @@ def chat(url: str, conversation_id: str | None, key: str | None = None) -> None:
 
 
 def _checked(url: str) -> str:
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+    if not is_http_address(url):
         raise ChatError(f"{url} is not the address of a server; it looks like http://127.0.0.1:3000")
     return url.rstrip("/")
 
@@ -91,13 +93,33 @@ def _create(url: str, headers: Mapping[str, str]) -> str:
     request = urllib.request.Request(  # noqa: S310 - http or https, as checked
         f"{url}/api/conversations", b"{}", {"Content-Type": "application/json", **headers}, method="POST"
     )
+    # No proxy, whatever the environment says: the socket takes none either.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
+        with opener.open(request, timeout=REQUEST_TIMEOUT_SECONDS) as answer:
             return str(json.load(answer)["conversation_id"])
     except urllib.error.HTTPError as failure:
-        raise ChatError(WRONG_KEY if failure.code == 401 else f"no conversation from {url}: {failure}") from failure
-    except (OSError, ValueError, KeyError) as failure:
-        raise ChatError(f"no conversation from {url}: {failure}") from failure
+        said = WRONG_KEY if failure.code == 401 else f"no conversation from {url}: HTTP {failure.code}"
+        raise ChatError(said) from failure
+    except (OSError, HTTPException) as failure:
+        raise ChatError(f"no conversation from {url}: {_why(failure)}") from failure
+    except (ValueError, TypeError, KeyError) as failure:
+        raise ChatError(f"no conversation from {url}: the answer is not Greenroom's") from failure
+
+
+def _why(failure: BaseException) -> str:
+    """In a person's words."""
+    match failure:
+        case urllib.error.URLError(reason=BaseException() as reason):
+            return _why(reason)
+        case trio_websocket.HandshakeError() if failure.__cause__ is not None:
+            return _why(failure.__cause__)
+        case trio_websocket.ConnectionClosed():
+            return "the server went away"
+        case OSError(strerror=str(words)):
+            return words
+        case _:
+            return str(failure) or type(failure).__name__
 
 
 @attrs.define
@@ -235,9 +257,9 @@ class _Chat:
     def _tell_lost(self, failure: Exception) -> None:
         self._tries += 1
         if self._tries > RECONNECT_TRIES_MAX:
-            raise ChatError(f"no connection to {self.url}: {failure}")
+            raise ChatError(f"no connection to {self.url}: {_why(failure)}")
         if self._tries == 1:
-            print(f"[connection lost: {failure}; trying again]", file=sys.stderr, flush=True)
+            print(f"[connection lost: {_why(failure)}; trying again]", file=sys.stderr, flush=True)
         for text in self._unconfirmed.values():
             print(f"[not confirmed, see below whether it arrived: {text}]", file=sys.stderr, flush=True)
         self._unconfirmed.clear()

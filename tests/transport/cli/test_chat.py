@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,15 @@ class Terminal:
         status = self.process.wait(WAIT_SECONDS)
         self._reader.join()
         return status, list(self._screen.queue)
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    """What else may listen at an address."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"[1]")
 
 
 @pytest.fixture
@@ -115,7 +125,7 @@ def test_k31_after_a_kill_it_comes_back_and_shows_nothing_twice(server: ServerPr
     terminal.type("/note before")
     terminal.wait_for("user: /note before")
     server.kill()
-    terminal.wait_for("[connection lost")
+    terminal.wait_for("[connection lost: the server went away; trying again]")
     server.start()
     terminal.type("/note after")
     between = terminal.wait_for("user: /note after")
@@ -127,8 +137,13 @@ def test_k31_after_a_kill_it_comes_back_and_shows_nothing_twice(server: ServerPr
     ("arguments", "says"),
     [
         (("--url", "nowhere"), "nowhere is not the address of a server"),
-        (("--url", "http://127.0.0.1:9"), "no conversation from http://127.0.0.1:9"),
-        (("--url", "http://127.0.0.1:9", "--conversation", "x"), "no connection to http://127.0.0.1:9"),
+        (("--url", "http://[::1"), "http://[::1 is not the address of a server"),
+        (("--url", "http://127.0.0.1:nine"), "http://127.0.0.1:nine is not the address of a server"),
+        (("--url", "http://127.0.0.1:9"), "no conversation from http://127.0.0.1:9: Connection refused"),
+        (
+            ("--url", "http://127.0.0.1:9", "--conversation", "x"),
+            "no connection to http://127.0.0.1:9: all attempts to connect to 127.0.0.1:9 failed",
+        ),
     ],
 )
 def test_no_server_is_one_line_and_status_1(arguments: tuple[str, ...], says: str) -> None:
@@ -136,6 +151,22 @@ def test_no_server_is_one_line_and_status_1(arguments: tuple[str, ...], says: st
     said = terminal.wait_for("greenroom: ")
     assert says in said[-1]
     assert terminal.end() == (1, [])
+
+
+def test_somebody_else_at_the_address_is_one_line_and_status_1() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Stranger) as stranger:
+        threading.Thread(target=stranger.handle_request).start()
+        terminal = Terminal("--url", f"http://127.0.0.1:{stranger.server_port}")
+        said = terminal.wait_for("greenroom: ")
+    assert "the answer is not Greenroom's" in said[-1]
+    assert terminal.end() == (1, [])
+
+
+def test_no_proxy_of_the_environment_stands_between(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    terminal = Terminal("--url", server.url)
+    terminal.wait_for("[agent: awaiting_user_input]")
+    assert terminal.end()[0] == 0
 
 
 def test_an_unknown_conversation_is_one_line_and_status_1(server: ServerProcess) -> None:

@@ -1,7 +1,9 @@
 """The command line as a user meets it: one line and an exit status."""
 
+import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,9 @@ def test_a_bad_value_is_named_with_its_source(tmp_path: Path) -> None:
     _assert_one_line(run("serve", "--config", str(file)), 1, f"file {file} [sandbox] timeout")
     file.write_text("= no toml")
     _assert_one_line(run("serve", "--config", str(file)), 1, f"file {file} is not TOML")
-    _assert_one_line(run("serve", "--config", str(tmp_path / "none.toml")), 1, "No such file")
+    missing = tmp_path / "none.toml"
+    _assert_one_line(run("serve", "--config", str(missing)), 1, f"flag --config: '{missing}' cannot be read: No such")
+    _assert_one_line(run("serve", FILE_STORE_PATH="~nosuch/x"), 1, "environment FILE_STORE_PATH: '~nosuch/x' lies in")
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -41,7 +45,26 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        _assert_one_line(run("serve", "--port", port, "--data", str(tmp_path)), 1, "use")
+        result = run("serve", "--port", port, "--data", str(tmp_path))
+        _assert_one_line(result, 1, f"cannot listen on 127.0.0.1 port {port}: Address already in use")
+
+
+def test_what_is_told_at_the_start_can_be_typed(tmp_path: Path) -> None:
+    """By whoever has a program that is not on the PATH, as `make run` leaves it."""
+    program = Path(sys.executable).with_name("greenroom")
+    command = [str(program), "serve", "--port", "0", "--data", str(tmp_path)]
+    with subprocess.Popen(command, env={"PATH": os.defpath}, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split()[-1]
+            talk = server.stdout.readline().strip().partition(" or ")[2]
+            assert talk == f"{program} chat --url {url}"
+            chat = subprocess.run(
+                talk.split(), input="/note here\n", capture_output=True, text=True, timeout=30, check=True
+            )
+        finally:
+            server.terminate()
+    assert "user: /note here" in chat.stdout
 
 
 def test_off_loopback_the_door_is_shut_unless_told_otherwise(tmp_path: Path) -> None:
