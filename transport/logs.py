@@ -47,6 +47,7 @@ def configure(level: str, *, as_json: bool, masks: Callable[[], Masks] = lambda:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name_conversation,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *exceptions,
@@ -62,6 +63,13 @@ def configure(level: str, *, as_json: bool, masks: Callable[[], Masks] = lambda:
     root.setLevel(getattr(logging, level.upper()))
     # It would log every header of an upgrade, keys among them, and every frame.
     logging.getLogger("websockets").setLevel(max(logging.INFO, root.level))
+
+
+def _name_conversation(_logger: Any, _name: str, facts: EventDict) -> EventDict:
+    """The kernel knows keys; here every key is a conversation, and is looked for under one name."""
+    if "key" in facts:
+        facts["conversation_id"] = facts.pop("key")
+    return facts
 
 
 class _ToStructlog(logging.Handler):

@@ -9,6 +9,7 @@ import structlog
 from websockets.server import ServerProtocol
 
 from actors.domain.masks import MASK, masks_of
+from actors.runtime import guarded
 from transport.logs import configure
 
 
@@ -35,6 +36,17 @@ def test_a_fact_is_one_json_line_with_time_and_level(capsys: pytest.CaptureFixtu
     (line,) = _lines(capsys)
     assert (line["event"], line["conversation_id"], line["level"]) == ("opened", "c1", "info")
     assert str(line["timestamp"]).endswith("Z")
+
+
+async def test_a_crash_that_the_kernel_logs_is_found_by_its_conversation(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", as_json=True)
+
+    async def crash() -> None:
+        raise ValueError("why")
+
+    await guarded(crash, "actor_crashed", key="c1")
+    (line,) = _lines(capsys)
+    assert (line["event"], line["conversation_id"]) == ("actor_crashed", "c1")
 
 
 def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
