@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from storage.disk import AppendFile, Disk
+from storage.distrust import Distrust
 from storage.errors import OutcomeUnknown, StorageDegraded, StorageError
 from storage.histogram import Histogram
 
@@ -61,10 +62,10 @@ class Append:
 class Committer:
     """`run` must be alive in some nursery for appends to end.
 
-    `distrusted` are the paths of logs with a failed sync: what is read of them may be on no disk (K15).
+    `distrust` is what the logs that append here have against their files (K15).
     """
 
-    def __init__(self, disk: Disk, durability: Durability = Durability.SYNC) -> None:
+    def __init__(self, disk: Disk, durability: Durability = Durability.SYNC, distrust: Distrust | None = None) -> None:
         self._disk = disk
         self._durability = durability
         self._pending: list[Append] = []
@@ -74,7 +75,7 @@ class Committer:
         self._work = trio.lowlevel.ParkingLot()
         self._busy = False
         self._group_ends = trio.lowlevel.ParkingLot()
-        self.distrusted: set[str] = set()
+        self.distrust = distrust or Distrust()
         self._threads = ThreadPoolExecutor(SYNC_THREADS_MAX, "greenroom-sync")
         self._groups = 0
         self._appends = 0

@@ -11,6 +11,7 @@ __all__ = [
     "SecretUnreadable",
     "StorageDegraded",
     "StorageError",
+    "StorageFailing",
     "StoreLocked",
     "UnknownFormat",
 ]
@@ -53,6 +54,10 @@ class StorageDegraded(StorageError):
 
 class OutcomeUnknown(StorageError):
     """The sync failed: whether the batch is there is known only after the log was read again (K15)."""
+
+
+class StorageFailing(StorageError):
+    """Syncs of this log fail again and again: it is the disk, and it is not tried again by itself (K15)."""
 
 
 class LogClosed(StorageError):

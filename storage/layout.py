@@ -17,6 +17,7 @@ __all__ = [
     "FORMAT_BYTES",
     "FORMAT_PATH",
     "HALF_MADE",
+    "INDEX",
     "LOCK",
     "LOG",
     "QUARANTINE",
@@ -31,7 +32,7 @@ FORMAT_PATH = "format.json"
 FORMAT_BYTES = orjson.dumps({"format": FORMAT})
 LOCK = "lock"
 CONVERSATIONS, QUARANTINE, TRASH = "conversations", "quarantine", "trash"
-LOG, STATE = "events.jsonl", "state.json"
+LOG, STATE, INDEX = "events.jsonl", "state.json", "events.index"
 HALF_MADE = ".new-"
 """Before the name of a conversation that is being created."""
 

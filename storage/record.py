@@ -3,8 +3,8 @@
     {"id":12,"epoch":3,"batch":[0,2],"crc":"89abcdef","event":{…}}
 
 `batch` is [place in the batch, size of the batch]; `crc` is the CRC-32 of the line up to `"crc"` followed by the
-event. The form is canonical: what does not look exactly like this is damage. The scanner tells a torn tail, which
-recovery cuts, from a bad middle, which it must not touch (K16).
+event. The form is canonical: what does not look exactly like this is damage. The scanner tells which line
+may follow which.
 """
 
 import re
@@ -14,13 +14,26 @@ from collections.abc import Sequence
 
 import attrs
 
-__all__ = ["Damage", "Record", "Scan", "Scanner", "decode", "encode_batch", "event_of", "scan"]
+__all__ = [
+    "BEGINNING",
+    "Anchor",
+    "Damage",
+    "Record",
+    "Scan",
+    "Scanner",
+    "decode",
+    "encode_batch",
+    "event_at",
+    "points_below",
+]
 
 _LINE = re.compile(
     rb'(\{"id":(\d{1,15}),"epoch":(\d{1,15}),"batch":\[(\d{1,9}),(\d{1,9})\],)"crc":"([0-9a-f]{8})","event":(\{.*\})\}'
 )
-_EVENT_KEY = b'"event":'
-_LINE_HEAD = re.compile(rb'\{"id":')
+_CRC_KEY = b'"crc":"'
+_EVENT_AT = len(b'"crc":"89abcdef","event":')
+"""Where the event begins, counted from the `"crc"` of its line."""
+
 
 INDEX_STRIDE = 32
 """Every so many records one offset is kept: 60,000 events cost 15 KB, and a read wastes at most 31 lines."""
@@ -39,6 +52,31 @@ class Record:
 
 
 @attrs.frozen
+class Anchor:
+    """A record that is known to be whole and to end its batch, in the bytes [start, end) of its file: a scan may begin
+    behind it."""
+
+    id: int
+    epoch: int
+    checksum: int
+    start: int
+    end: int
+
+    def holds(self, line: bytes) -> bool:
+        """Whether these bytes, its newline included, are that record."""
+        record = decode(line[:-1]) if line.endswith(b"\n") else None
+        return (
+            record is not None
+            and (record.id, record.epoch, record.checksum) == (self.id, self.epoch, self.checksum)
+            and record.place == record.size - 1
+        )
+
+
+BEGINNING = Anchor(id=-1, epoch=0, checksum=0, start=0, end=0)
+"""Where a log begins."""
+
+
+@attrs.frozen
 class Damage:
     """A record that is not what it should be, with valid ones after it."""
 
@@ -49,15 +87,20 @@ class Damage:
 
 @attrs.frozen
 class Scan:
-    """What a file holds. `good_bytes` end with the last whole batch; `index[k]` is the offset of record 32·k."""
+    """What a file holds. `last` is the record that ends the last whole batch: up to its end there is nothing else.
 
-    next_id: int
-    epoch: int
-    checksum: int
-    good_bytes: int
+    `index[k]` is the offset of record 32·(first_point + k).
+    """
+
+    last: Anchor
     torn: bool
     damage: Damage | None
+    first_point: int
     index: "array[int]"
+
+    @property
+    def next_id(self) -> int:
+        return self.last.id + 1
 
 
 def encode_batch(first_id: int, epoch: int, events: Sequence[bytes]) -> list[bytes]:
@@ -71,9 +114,16 @@ def _encode(event_id: int, epoch: int, place: int, size: int, event: bytes) -> b
     return b'%b"crc":"%08x","event":%b}\n' % (head, zlib.crc32(event, zlib.crc32(head)), event)
 
 
-def event_of(line: bytes) -> bytes:
-    """The event of a line that is known to be good, with or without its newline."""
-    return line.rstrip(b"\n")[line.index(_EVENT_KEY) + len(_EVENT_KEY) : -1]
+def event_at(line: bytes, event_id: int) -> bytes | None:
+    """The event on a line without its newline, if that is the record with this id and whole; else None.
+
+    As `decode`, for those who want the event alone: a third of its cost.
+    """
+    crc_at = line.find(_CRC_KEY)
+    event = line[crc_at + _EVENT_AT : -1]
+    sealed = b'%08x","event":' % zlib.crc32(event, zlib.crc32(line[:crc_at]))
+    is_whole = line[crc_at + len(_CRC_KEY) : crc_at + _EVENT_AT] == sealed and line.endswith(b"}")
+    return event if is_whole and line.startswith(b'{"id":%d,' % event_id) else None
 
 
 def decode(line: bytes) -> Record | None:
@@ -88,49 +138,34 @@ def decode(line: bytes) -> Record | None:
     return Record(int(event_id), int(epoch), int(place), int(size), event, checksum)
 
 
-def scan(data: bytes) -> Scan:
-    """Verify a whole log."""
-    scanner = Scanner()
-    offset = 0
-    while offset < len(data):
-        end = data.find(b"\n", offset)
-        record = decode(data[offset:end]) if end >= 0 else None
-        why = "the line is damaged" if record is None else scanner.objection(record)
-        if record is None or why:
-            return scanner.ended(offset, why, data)
-        scanner.take(record, offset, end + 1)
-        offset = end + 1
-    return scanner.result(torn=scanner.good_bytes < len(data))
-
-
-def _line_at(data: bytes, offset: int) -> bytes:
-    end = data.find(b"\n", offset)
-    return data[offset : end if end >= 0 else len(data)]
-
-
 class Scanner:
-    """What the lines so far amount to. Whoever feeds it asks for the `objection` before every `take`."""
+    """What the lines so far amount to, behind an anchor. Whoever feeds it asks for the `objection` before every `take`.
 
-    def __init__(self) -> None:
-        self.expected_id = 0
-        self.epoch = 0
-        self.place = 0
-        self.batch_size = 1
-        self.checksum = 0
+    `last` is the record that ends the last whole batch; `index` see `Scan`.
+    """
+
+    def __init__(self, anchor: Anchor = BEGINNING) -> None:
+        self.expected_id = anchor.id + 1
+        self.last = anchor
+        self.first_point = points_below(self.expected_id)
         self.index: array[int] = array("Q")
-        self.next_id = 0
-        self.good_bytes = 0
-        self.good_checksum = 0
-        self.good_epoch = 0
+        self._epoch = anchor.epoch
+        self._place = 0
+        self._batch_size = 1
+
+    @property
+    def next_id(self) -> int:
+        """So many events are in whole batches."""
+        return self.last.id + 1
 
     def objection(self, record: Record) -> str:
         """Why a record that is whole in itself cannot stand here; empty when it can."""
         if record.id != self.expected_id:
             return f"id {record.id} where {self.expected_id} belongs"
-        if record.epoch < self.epoch:
-            return f"epoch {record.epoch} after {self.epoch}"
-        size = record.size if self.place == 0 else self.batch_size
-        if record.place != self.place or record.size != size or not record.place < record.size:
+        if record.epoch < self._epoch:
+            return f"epoch {record.epoch} after {self._epoch}"
+        size = record.size if self._place == 0 else self._batch_size
+        if record.place != self._place or record.size != size or not record.place < record.size:
             return "it does not fit its batch"
         return ""
 
@@ -138,24 +173,17 @@ class Scanner:
         if record.id % INDEX_STRIDE == 0:
             self.index.append(offset)
         self.expected_id += 1
-        self.epoch, self.checksum, self.batch_size = record.epoch, record.checksum, record.size
-        self.place = (record.place + 1) % record.size
-        if self.place == 0:
-            self.next_id, self.good_bytes = self.expected_id, end
-            self.good_checksum, self.good_epoch = self.checksum, self.epoch
+        self._epoch, self._batch_size = record.epoch, record.size
+        self._place = (record.place + 1) % record.size
+        if self._place == 0:
+            self.last = Anchor(record.id, record.epoch, record.checksum, offset, end)
 
-    def ended(self, offset: int, why: str, data: bytes) -> Scan:
-        """The line at `offset` is bad: the tail is torn, unless a record of a later batch is whole.
+    def result(self, *, is_torn: bool, damage: Damage | None = None) -> Scan:
+        return Scan(
+            self.last, is_torn, damage, self.first_point, self.index[: points_below(self.next_id) - self.first_point]
+        )
 
-        Records are looked for by how they begin, as the damage may have been to the newline before one.
-        """
-        batch_first_id = self.next_id
-        for head in _LINE_HEAD.finditer(data, offset + 1):
-            record = decode(_line_at(data, head.start()))
-            if record is not None and record.id - record.place > batch_first_id:
-                return self.result(torn=False, damage=Damage(offset, self.expected_id, why))
-        return self.result(torn=True)
 
-    def result(self, *, torn: bool, damage: Damage | None = None) -> Scan:
-        kept = self.index[: -(-self.next_id // INDEX_STRIDE)]
-        return Scan(self.next_id, self.good_epoch, self.good_checksum, self.good_bytes, torn, damage, kept)
+def points_below(event_id: int) -> int:
+    """How many of the records below this id have their offset in the index."""
+    return -(-event_id // INDEX_STRIDE)

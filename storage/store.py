@@ -11,10 +11,10 @@ from uuid import uuid4
 import orjson
 import trio
 
-from storage import snapshot as snapshots
 from storage.catalogue import Catalogue, Entry
 from storage.committer import Committer, Durability
 from storage.disk import Disk
+from storage.distrust import Distrust
 from storage.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -30,13 +30,13 @@ from storage.layout import (
     FORMAT_PATH,
     HALF_MADE,
     LOCK,
+    LOG,
     QUARANTINE,
     TRASH,
     check_format,
     is_conversation_id,
 )
 from storage.record import decode, encode_batch
-from storage.snapshot import Snapshot
 
 __all__ = ["Describe", "Store", "open_store"]
 
@@ -102,7 +102,7 @@ class Store:
     def _make(self, hidden: str, events: Sequence[bytes]) -> None:
         self.disk.remove_tree(hidden)
         self.disk.make_folder(f"{hidden}/files")
-        file = self.disk.open_append(f"{hidden}/events.jsonl")
+        file = self.disk.open_append(f"{hidden}/{LOG}")
         try:
             file.write(b"".join(encode_batch(0, 1, events)))
             file.sync()
@@ -111,13 +111,18 @@ class Store:
         self.disk.sync_folder(hidden)
 
     async def open_log(self, conversation_id: str) -> EventLog:
-        """The log for its one writer. Raises `ConversationNotFound`, `CorruptLog`."""
-        path = self._path(conversation_id, "events.jsonl")
+        """The log for its one writer. Raises `ConversationNotFound`, and what `EventLog.open` does."""
+        path = self._path(conversation_id, LOG)
         return await EventLog.open(self.disk, path, self._committer, QUARANTINE)
 
     async def view(self, conversation_id: str) -> LogView:
-        """The log for reading only. Raises `ConversationNotFound`."""
-        return await LogView.open(self.disk, self._path(conversation_id, "events.jsonl"))
+        """The log for reading only. Raises `ConversationNotFound`, `OutcomeUnknown`."""
+        return await LogView.open(self.disk, self._path(conversation_id, LOG), self._committer.distrust)
+
+    async def view_to_damage(self, conversation_id: str) -> LogView:
+        """As `view`, with every byte verified: what can be read of a log in which somebody has met damage (K16)."""
+        path = self._path(conversation_id, LOG)
+        return await LogView.open(self.disk, path, self._committer.distrust, from_snapshot=False)
 
     async def delete(self, conversation_id: str) -> None:
         """Have the conversation gone, durably; its bytes are removed afterwards. Raises `ConversationNotFound`."""
@@ -125,6 +130,7 @@ class Store:
         source = self._path(conversation_id)
         await self.disk.run(partial(self._bury, source, grave))
         self.catalogue.remove(conversation_id)
+        self._committer.distrust.forget(f"{source}/{LOG}")
         self._nursery.start_soon(self.disk.run, partial(self._decay, grave))
 
     def _decay(self, grave: str) -> None:
@@ -140,14 +146,6 @@ class Store:
     def workspace(self, conversation_id: str) -> Path | None:
         """The real folder of the conversation's files, if this disk has real folders."""
         return self.disk.real_path(self._path(conversation_id, "files"))
-
-    async def load_snapshot(self, conversation_id: str) -> Snapshot | None:
-        return await self.disk.run(partial(snapshots.load, self.disk, self._path(conversation_id, "state.json")))
-
-    async def save_snapshot(self, conversation_id: str, snapshot: Snapshot) -> None:
-        """Raises `OSError`; a snapshot is only a cache."""
-        path = self._path(conversation_id, "state.json")
-        await self.disk.run(partial(snapshots.save, self.disk, path, snapshot))
 
     def _path(self, conversation_id: str, name: str = "") -> str:
         if conversation_id not in self.catalogue:
@@ -195,7 +193,7 @@ class _Start:
 
     def _entry(self, conversation_id: str, describe: Describe) -> Entry:
         """A conversation whose first record cannot be read is listed all the same."""
-        record = decode(self._first_line(f"{CONVERSATIONS}/{conversation_id}/events.jsonl"))
+        record = decode(self._first_line(f"{CONVERSATIONS}/{conversation_id}/{LOG}"))
         entry = describe(conversation_id, record.event) if record is not None else None
         if entry is not None:
             return entry
@@ -221,13 +219,13 @@ async def open_store(disk: Disk, describe: Describe, durability: Durability = Du
         # Before the nursery, which would wrap what is raised into a group.
         catalogue = await disk.run(partial(_Start(disk).prepare, describe))
         held.note(_note(disk, durability))
-        committer = Committer(disk, durability)
+        committer = Committer(disk, durability, Distrust(inherited=bool(held.left)))
         async with trio.open_nursery() as nursery:
             store = Store(disk, catalogue, committer, durability, nursery)
             nursery.start_soon(committer.run)
             yield store
             nursery.cancel_scope.cancel()
-        if not committer.distrusted:
+        if not committer.distrust.is_to_be_inherited:
             held.note("")
 
 

@@ -17,6 +17,7 @@ from storage.layout import (
     CONVERSATIONS,
     FORMAT_PATH,
     HALF_MADE,
+    INDEX,
     LOCK,
     LOG,
     QUARANTINE,
@@ -29,7 +30,7 @@ from storage.secrets import SECRET_PATH
 __all__ = ["Kept", "look_around", "put_aside", "strays"]
 
 _AT_HOME = (FORMAT_PATH, LOCK, SECRET_PATH, DOCUMENTS, CONVERSATIONS, QUARANTINE, TRASH)
-_AT_HOME_IN_CONVERSATION = (LOG, STATE, "files")
+_AT_HOME_IN_CONVERSATION = (LOG, STATE, INDEX, "files")
 
 
 @attrs.frozen

@@ -22,7 +22,7 @@ from storage.layout import CONVERSATIONS, LOG, STATE, is_conversation_id
 from storage.record import Damage
 from storage.snapshot import Snapshot
 from storage.surroundings import strays
-from storage.walk import LogWalk
+from storage.walk import Located, LogWalk
 
 __all__ = ["Checked", "Witness", "conversations_of", "verify"]
 
@@ -173,10 +173,13 @@ class _Check:
                     place = Damage(located.offset, record.id, why)
                     self._add(Code.EVENT_UNREADABLE, place, before=record.id)
                 if is_readable and self._snapshot is not None and record.id == self._snapshot.position:
-                    self._compare(self._snapshot, record.checksum)
+                    self._compare(self._snapshot, located)
 
-    def _compare(self, snapshot: Snapshot, checksum: int) -> None:
-        differs = self._witness.differs(snapshot.document) if snapshot.checksum == checksum else None
+    def _compare(self, snapshot: Snapshot, located: Located) -> None:
+        if snapshot.anchor is None:
+            return  # no more than a memory that the log was found damaged
+        fits = snapshot.anchor == located.anchor
+        differs = self._witness.differs(snapshot.document) if fits else None
         if differs is None:
             self._tell_snapshot(Code.SNAPSHOT_IGNORED, "it was made by another version, or of another log")
         elif differs:

@@ -1,20 +1,21 @@
 """Going through one log from its first byte to its last, in pieces: logs may be larger than memory.
 
 What lives here: the walk that `verify` and `repair` take, which hands out whole batches while they are good, and after
-that every record that is whole in itself. What must not: a change of the file, or a verdict; opening a log for
-writing judges by the same rules (`record.Scanner`), but reads what it opens at once.
+that every record that is whole in itself; and `scan`, which is what opening a log makes of such a walk. What must not:
+a change of the file.
 """
 
 import re
 from collections.abc import Callable, Iterator
+from sys import maxsize
 from typing import TypeAlias
 
 import attrs
 
 from storage.disk import Disk
-from storage.record import Damage, Record, Scanner, decode
+from storage.record import BEGINNING, Anchor, Damage, Record, Scan, Scanner, decode
 
-__all__ = ["LINE_BYTES_MAX", "PIECE_BYTES", "Located", "LogWalk"]
+__all__ = ["LINE_BYTES_MAX", "PIECE_BYTES", "Located", "LogWalk", "pieces", "scan"]
 
 PIECE_BYTES = 1024 * 1024
 """One read of the disk."""
@@ -39,18 +40,30 @@ class Located:
     offset: int
     end: int
 
+    @property
+    def anchor(self) -> Anchor:
+        return Anchor(self.record.id, self.record.epoch, self.record.checksum, self.offset, self.end)
+
 
 class LogWalk:
     """One walk: first through `batches`, to their end, then through `behind`. Both raise `OSError`.
 
-    `told` is handed the number of bytes of each piece that was read.
+    It goes over the bytes behind `anchor`, up to `end` or the end of the file. `told` is handed the number of bytes of
+    each piece that was read.
     """
 
     def __init__(
-        self, disk: Disk, path: str, told: Callable[[int], None] = lambda _: None, *, piece_bytes: int = PIECE_BYTES
+        self,
+        disk: Disk,
+        path: str,
+        told: Callable[[int], None] = lambda _: None,
+        *,
+        piece_bytes: int = PIECE_BYTES,
+        anchor: Anchor = BEGINNING,
+        end: int | None = None,
     ) -> None:
-        self._lines = _lines(disk, path, told, piece_bytes)
-        self._scanner = Scanner()
+        self._lines = _lines(_tell(pieces(disk, path, anchor.end, end, piece_bytes), told), anchor.end)
+        self._scanner = Scanner(anchor)
         self._batch: list[Located] = []
         self._bad_line: _Line = (0, b"", False)
         self.stop: Damage | None = None
@@ -66,7 +79,7 @@ class LogWalk:
     @property
     def good_bytes(self) -> int:
         """So many bytes those batches have."""
-        return self._scanner.good_bytes
+        return self._scanner.last.end
 
     @property
     def is_torn(self) -> bool:
@@ -87,7 +100,7 @@ class LogWalk:
             self._scanner.take(record, offset, located.end)
             self.epoch_max = max(self.epoch_max, record.epoch)
             self._batch.append(located)
-            if self._scanner.good_bytes == located.end:
+            if self._scanner.last.end == located.end:
                 batch, self._batch = self._batch, []
                 yield batch
 
@@ -105,6 +118,13 @@ class LogWalk:
         """Whether it belongs to a batch after the one that is bad: then that was no torn end (K16)."""
         return record.id - record.place > self._scanner.next_id
 
+    def result(self) -> Scan:
+        """What the rest of the walk amounts to."""
+        for _ in self.batches():
+            pass
+        is_corrupt = any(self.is_later(located.record) for located in self.behind())
+        return self._scanner.result(is_torn=self.is_torn and not is_corrupt, damage=self.stop if is_corrupt else None)
+
     def _found(self, line: _Line, start: int) -> Iterator[Located]:
         offset, data, has_newline = line
         for head in _HEAD.finditer(data, start):
@@ -115,11 +135,23 @@ class LogWalk:
                 return
 
 
-def _lines(disk: Disk, path: str, told: Callable[[int], None], piece_bytes: int) -> Iterator[_Line]:
+def scan(disk: Disk, path: str, anchor: Anchor = BEGINNING, end: int | None = None) -> Scan:
+    """Verify what follows the anchor, to the end of the file or up to `end`. Raises `OSError`."""
+    return LogWalk(disk, path, anchor=anchor, end=end).result()
+
+
+def pieces(disk: Disk, path: str, start: int, end: int | None, piece_bytes: int) -> Iterator[bytes]:
+    """The bytes [start, end) of a file as they are asked for, fewer where it ends before. Raises `OSError`."""
+    end = maxsize if end is None else end
+    while start < end and (piece := disk.read(path, start, min(start + piece_bytes, end))):
+        yield piece
+        start += len(piece)
+
+
+def _lines(found: Iterator[bytes], offset: int) -> Iterator[_Line]:
     """What is too long comes in parts, without a newline."""
-    offset, rest = 0, b""
-    while piece := disk.read(path, offset + len(rest), offset + len(rest) + piece_bytes):
-        told(len(piece))
+    rest = b""
+    for piece in found:
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield offset, line, True
@@ -132,3 +164,9 @@ def _lines(disk: Disk, path: str, told: Callable[[int], None], piece_bytes: int)
             offset, rest = offset + cut, rest[cut:]
     if rest:
         yield offset, rest, False
+
+
+def _tell(found: Iterator[bytes], told: Callable[[int], None]) -> Iterator[bytes]:
+    for piece in found:
+        told(len(piece))
+        yield piece

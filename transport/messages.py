@@ -74,4 +74,8 @@ MESSAGES: Mapping[str, Text] = {
     "log_corrupt": Text(
         "The conversation's log is damaged; an operator must look at it", "对话日志已损坏，需要管理员处理"
     ),
+    "storage_failing": Text(
+        "The disk failed again and again under this conversation; an operator must look at it",
+        "磁盘在此对话上反复失败，需要管理员处理",
+    ),
 }

@@ -15,21 +15,28 @@ from actors.conversation import decision as d
 from actors.conversation.cursor import Cursor, Published
 from actors.conversation.decide import decide
 from actors.conversation.errors import Refused
-from actors.conversation.house import Dormant, House
+from actors.conversation.house import LOG_CORRUPT, Dormant, House
 from actors.conversation.idle import Sitting, Verdict, close_at, judge, look_at
 from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscribe, Unsubscribe
+from actors.conversation.replay import replay
 from actors.conversation.run_time import RunTime
-from actors.conversation.state import EMPTY, State, dump_state, load_state, shown_title
+from actors.conversation.state import EMPTY, State, dump_state, shown_title
 from actors.domain import commands as c
 from actors.domain import events as e
 from actors.domain import notices
 from actors.domain.codec import DecodeError, decode, encode, kind_of_body, visible
 from actors.runtime import CannotActivate, Context, Envelope
-from storage.errors import ConversationNotFound, CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
+from storage.errors import (
+    ConversationNotFound,
+    CorruptLog,
+    LogClosed,
+    OutcomeUnknown,
+    StorageDegraded,
+    StorageFailing,
+)
 from storage.event_log import EventLog
-from storage.snapshot import Snapshot
 
-__all__ = ["ConversationActor", "replay"]
+__all__ = ["ConversationActor"]
 
 logger = structlog.get_logger(__name__)
 
@@ -52,19 +59,6 @@ class _Step:
     events: tuple[e.Event, ...]
     payloads: tuple[bytes, ...]
     effects: tuple[d.Effect, ...]
-
-
-async def replay(house: House, conversation_id: str, log: Any) -> State:
-    """The state after the last event of a log (or a view of it): snapshot, if it fits, and tail (K18)."""
-    state, start = EMPTY, 0
-    snapshot = await house.store.load_snapshot(conversation_id)
-    if snapshot is not None and snapshot.position < log.next_id:
-        loaded = load_state(snapshot.document)
-        if loaded is not None and loaded.next_id == snapshot.position + 1:
-            state, start = loaded, loaded.next_id
-    async for payload in log.events(start):
-        state = house.apply(state, decode(payload))
-    return state
 
 
 class ConversationActor:
@@ -97,18 +91,18 @@ class ConversationActor:
         began = trio.current_time()
         try:
             self.log = await self._house.store.open_log(key)
+            self.state, self._snapshot_at = await replay(self._house, self.log)
         except CorruptLog as damage:
-            raise CannotActivate("log_corrupt", str(damage)) from damage
+            raise CannotActivate(LOG_CORRUPT, str(damage)) from damage
+        except StorageFailing as failure:
+            raise CannotActivate("storage_failing", str(failure)) from failure
         except ConversationNotFound as gone:
             raise CannotActivate("not_found", str(gone)) from gone
-        self.state = await replay(self._house, key, self.log)
         self._house.replay_times.add(trio.current_time() - began)
-        self._snapshot_at = self.state.next_id
         if self._run_time is None:
             self._run_time = self._make_run_time()
         self._house.hot[key] = self
-        repair = self.log.repair
-        self._recovery = c.Recover() if repair is None else c.Recover(**attrs.asdict(repair))
+        self._recovery = self._look_for_repair(self.log)
         self.cursors = {cursor: None for cursor in self.cursors if not cursor.left}  # while nobody was there to be told
         for cursor in self.cursors:
             cursor.switch(self.log)
@@ -116,6 +110,14 @@ class ConversationActor:
         await self.turn([])
         self._recovering = False
         logger.info("actor_activated", conversation_id=key, incarnation=self._context.incarnation, epoch=self.log.epoch)
+
+    def _look_for_repair(self, log: EventLog) -> c.Recover:
+        repair = log.repair
+        if repair is None:
+            return c.Recover()
+        # What was lost is told at every activation until a snapshot is newer than the telling.
+        self._snapshot_at = -SNAPSHOT_EVERY_EVENTS
+        return c.Recover(**attrs.asdict(repair), stream_epoch_min=log.epoch)
 
     def _wake_up(self, dormant: Dormant | None) -> None:
         """Take over what the last incarnation left behind when it hibernated (K22)."""
@@ -169,8 +171,12 @@ class ConversationActor:
     # --- a turn --------------------------------------------------------------------------------------------------
 
     async def turn(self, batch: Sequence[Envelope[Message]]) -> None:
-        """See the module. A failed write discards everything (K14); an unknown one ends this incarnation (K15)."""
+        """See the module. A failed write discards everything (K14); an unknown one ends this incarnation (K15), and
+        damage that a reader has met ends the last one (K16)."""
         assert self.log is not None  # noqa: S101 - activation comes first
+        if self.log.damage is not None:
+            _fail_all(batch, self.log.damage)
+            raise CannotActivate(LOG_CORRUPT, str(self.log.damage))
         if self._recovery is not None:
             batch = [Envelope(self._recovery), *batch]
         steps, state, live = self._decide_all(batch)
@@ -183,7 +189,7 @@ class ConversationActor:
                 self._fail_all_but_readers(steps, failure)
                 return
             except (OutcomeUnknown, LogClosed) as failure:
-                _fail_all(steps, failure)
+                _fail_all([step.envelope for step in steps], failure)
                 raise
         self._recovery = None
         first_id, self.state, self.live = self.state.next_id, state, live
@@ -368,7 +374,11 @@ class ConversationActor:
 
     async def _read_message(self, message_id: int) -> e.MessageAction:
         assert self.log is not None  # noqa: S101 - a run needs an active conversation
-        [payload] = await self.log.read(message_id, message_id + 1)
+        try:
+            [payload] = await self.log.read(message_id, message_id + 1)
+        except CorruptLog:
+            self._house.met_damage(self._context.key)
+            raise
         body = decode(payload).body
         assert isinstance(body, e.MessageAction)  # noqa: S101 - runs are given ids of messages
         return body
@@ -376,10 +386,9 @@ class ConversationActor:
     async def _save_snapshot(self) -> None:
         if self.log is None or self.state.next_id == 0:
             return
-        snapshot = Snapshot(self.state.next_id - 1, self.log.checksum, dump_state(self.state))
         self._snapshot_at = self.state.next_id
         try:
-            await self._house.store.save_snapshot(self._context.key, snapshot)
+            await self.log.save_snapshot(dump_state(self.state))
         except OSError as failure:
             # K18: only a cache; the next activation replays.
             logger.warning("snapshot_failed", conversation_id=self._context.key, error=str(failure))
@@ -405,6 +414,6 @@ def _stamp(drafts: Sequence[d.Draft], first_id: int, now: str) -> tuple[e.Event,
     )
 
 
-def _fail_all(steps: Sequence[_Step], failure: Exception) -> None:
-    for step in steps:
-        step.envelope.fail(failure)
+def _fail_all(batch: Sequence[Envelope[Message]], failure: Exception) -> None:
+    for envelope in batch:
+        envelope.fail(failure)

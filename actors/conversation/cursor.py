@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from actors.domain.codec import kind_of, visible
-from storage.event_log import EventLog
+from storage.event_log import EventLog, LogView
 
 __all__ = ["Cursor", "Published", "Sink"]
 
@@ -56,7 +56,7 @@ class Cursor:
         """Its client is gone: whoever takes it over later, from a mailbox, lets it lie."""
         self._live = False
         self._gone = False
-        self._log: EventLog | None = None
+        self._log: EventLog | LogView | None = None
         self._notices: dict[str, Published[object]] = {}
         self._attention = trio.lowlevel.ParkingLot()
 
@@ -112,6 +112,11 @@ class Cursor:
             if not self._gone:
                 self._live = True
                 await self._attention.park()
+
+    async def read_out(self, log: LogView) -> None:
+        """Send what the view has, and stay behind: nothing will follow it."""
+        self._gone, self._log = False, log
+        await self._catch_up()
 
     async def _catch_up(self) -> None:
         while self._log is not None and self.position + 1 < self._log.next_id and not self._gone:

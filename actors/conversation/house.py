@@ -31,12 +31,15 @@ from storage.store import Store
 if TYPE_CHECKING:
     from actors.conversation.actor import ConversationActor
 
-__all__ = ["STOP_DEADLINE_SECONDS", "Dormant", "House", "Rules"]
+__all__ = ["LOG_CORRUPT", "STOP_DEADLINE_SECONDS", "Dormant", "House", "Rules"]
 
 logger = structlog.get_logger(__name__)
 
 STOP_DEADLINE_SECONDS = 5.0
 """A run-time is closed within this (semantics, seams: POST stop)."""
+
+LOG_CORRUPT = "log_corrupt"
+"""The reason of a conversation that has failed since its log is damaged (K16)."""
 
 T = TypeVar("T")
 
@@ -132,6 +135,10 @@ class House:
             if not dormant.cursors and dormant.live.phase is RunTimePhase.CLOSED:
                 del self.dormant[conversation_id]
             self.alarms.set(conversation_id, max(close_at(self.rules.idle, dormant.sitting), trio.current_time()))
+
+    def met_damage(self, conversation_id: str) -> None:
+        """A reader has met damage in its log: whoever lives there looks at once, and ends (K16)."""
+        self.alarms.set(conversation_id, trio.current_time())
 
     def live(self, conversation_id: str) -> Live:
         """What is true of the conversation in this process, whether its actor is in memory or not."""

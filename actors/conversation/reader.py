@@ -4,26 +4,43 @@ What lives here: questions, answered from the living actor where there is one an
 command.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeAlias, TypeVar
 
+import attrs
 import trio
 
 from actors.agent.microagents import Microagent
-from actors.conversation.actor import replay
-from actors.conversation.house import House
+from actors.conversation.house import LOG_CORRUPT, House
 from actors.conversation.messages import Message
 from actors.conversation.microagents import load_microagents
+from actors.conversation.replay import replay
 from actors.conversation.state import State
 from actors.conversation.statistics import Statistics
 from actors.conversation.summary import Place, Summary, summarise
 from actors.runtime import Registry, Residency
-from storage.errors import ConversationNotFound
+from storage.errors import ConversationNotFound, CorruptLog
 from storage.event_log import EventLog, LogView
 
-__all__ = ["Reader"]
+__all__ = ["Page", "Reader"]
+
+T = TypeVar("T")
+
+Log: TypeAlias = EventLog | LogView
 
 PIECE_EVENTS = 200
 """How many events a filtered listing looks at in one go."""
+
+
+@attrs.frozen
+class Page:
+    """Events as they lie on disk, and whether there are more. `damaged_at` is the id of the record that cannot be read,
+    when there is one: nothing behind it is shown (K16)."""
+
+    events: list[bytes]
+    more: bool
+    damaged_at: int | None = None
 
 
 class Reader:
@@ -58,24 +75,10 @@ class Reader:
         reverse: bool,
         limit: int,
         accepts: Callable[[bytes], bool] | None,
-    ) -> tuple[list[bytes], bool]:
-        """Up to `limit` events with ids in [start, stop), and whether there are more. Brings nothing to life."""
-        log = await self._readable(conversation_id)
-        end = log.next_id if stop is None else min(stop, log.next_id)
-        # Without a filter one event more than the page is enough to know that there are more.
-        piece_events = PIECE_EVENTS if accepts is not None else limit + 1
-        found: list[bytes] = []
-        start = max(start, 0)
-        while start < end:
-            piece = await _piece(log, start, end, piece_events, reverse=reverse)
-            found += [payload for payload in piece if accepts is None or accepts(payload)]
-            if len(found) > limit:
-                return found[:limit], True
-            if reverse:
-                end -= len(piece)
-            else:
-                start += len(piece)
-        return found, False
+    ) -> Page:
+        """Up to `limit` events with ids in [start, stop). Brings nothing to life."""
+        read = partial(_page, start=max(start, 0), stop=stop, reverse=reverse, limit=limit, accepts=accepts)
+        return await self._read(conversation_id, read)
 
     def require(self, conversation_id: str) -> None:
         """That there is such a conversation; brings nothing to life."""
@@ -89,10 +92,31 @@ class Reader:
 
     async def history(self, conversation_id: str) -> AsyncGenerator[list[bytes]]:
         """Every event there is now, in pieces that are read as they are asked for. Brings nothing to life."""
-        log = await self._readable(conversation_id)
-        return _pieces(log, log.next_id)
+        return self._pieces(conversation_id, await self._readable(conversation_id))
 
-    async def _readable(self, conversation_id: str) -> EventLog | LogView:
+    async def _pieces(self, conversation_id: str, log: Log) -> AsyncGenerator[list[bytes]]:
+        """Raises `CorruptLog` where it cannot go on."""
+        start, end = 0, log.next_id
+        try:
+            while start < end:
+                piece = await log.read(start, end)
+                yield piece
+                start += len(piece)
+        except CorruptLog:
+            self._house.met_damage(conversation_id)
+            raise
+        if log.damage is not None:
+            raise log.damage
+
+    async def _read(self, conversation_id: str, read: Callable[[Log], Awaitable[T]]) -> T:
+        """What there is to read, up to the damage where that is met; the conversation is ended then (K16)."""
+        try:
+            return await read(await self._readable(conversation_id))
+        except CorruptLog:
+            self._house.met_damage(conversation_id)
+        return await read(await self._house.store.view_to_damage(conversation_id))
+
+    async def _readable(self, conversation_id: str) -> Log:
         actor = self._house.hot.get(conversation_id)
         if actor is not None and actor.log is not None:
             return actor.log
@@ -103,10 +127,13 @@ class Reader:
         if actor is not None:
             return self._summary(conversation_id, actor.state, "")
         cell = self._registry.peek(conversation_id)
-        view = await self._house.store.view(conversation_id)
-        state = await replay(self._house, conversation_id, view)
+        state, is_damaged = await self._read(conversation_id, self._replay)
         reason = "" if cell is None else cell.reason
-        return self._summary(conversation_id, state, reason or ("log_corrupt" if view.damage else ""))
+        return self._summary(conversation_id, state, reason or (LOG_CORRUPT if is_damaged else ""))
+
+    async def _replay(self, log: Log) -> tuple[State, bool]:
+        state, _ = await replay(self._house, log)
+        return state, log.damage is not None
 
     def _summary(self, conversation_id: str, state: State, failure: str) -> Summary:
         live, connections = self._house.live(conversation_id), len(self._house.cursors(conversation_id))
@@ -138,15 +165,24 @@ class Reader:
         )
 
 
-async def _pieces(log: EventLog | LogView, end: int) -> AsyncGenerator[list[bytes]]:
-    start = 0
-    while start < end:
-        piece = await log.read(start, end)
-        yield piece
-        start += len(piece)
+async def _page(
+    log: Log, *, start: int, stop: int | None, reverse: bool, limit: int, accepts: Callable[[bytes], bool] | None
+) -> Page:
+    end = log.next_id if stop is None else min(stop, log.next_id)
+    # Without a filter one event more than the page is enough to know that there are more.
+    piece_events = PIECE_EVENTS if accepts is not None else limit + 1
+    found: list[bytes] = []
+    while start < end and len(found) <= limit:
+        piece = await _piece(log, start, end, piece_events, reverse=reverse)
+        found += [payload for payload in piece if accepts is None or accepts(payload)]
+        if reverse:
+            end -= len(piece)
+        else:
+            start += len(piece)
+    return Page(found[:limit], len(found) > limit, log.damage.event_id if log.damage is not None else None)
 
 
-async def _piece(log: EventLog | LogView, start: int, stop: int, count: int, *, reverse: bool) -> list[bytes]:
+async def _piece(log: Log, start: int, stop: int, count: int, *, reverse: bool) -> list[bytes]:
     """Up to `count` of the events [start, stop), at least one: from the first on, or from the last on backwards."""
     if not reverse:
         return await log.read(start, min(stop, start + count))

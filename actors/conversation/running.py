@@ -212,7 +212,7 @@ def close_actions(open_actions: Iterable[int], otherwise: e.Body, last: dict[int
 def recover(state: State, live: Live, command: c.Recover) -> Decision:
     drafts: list[Draft] = []
     if command.first_lost_id is not None:
-        drafts.append(Draft(e.LogRepaired(command.first_lost_id, command.bytes_cut, command.quarantine)))
+        drafts.append(Draft(_told(command, command.first_lost_id)))
     drafts += close_actions(state.open_actions, e.ErrorObservation(INTERRUPTED_TEXT, NOT_EXECUTED_ERROR), {})
     if state.run is not None:
         drafts.append(Draft(e.RunEnded(state.run, e.RunOutcome.INTERRUPTED, "the server went away")))
@@ -220,3 +220,9 @@ def recover(state: State, live: Live, command: c.Recover) -> Decision:
         at_rest = (e.AgentState.STOPPED, "interrupted") if state.pending is None else rest(state, e.AgentState.STOPPED)
         drafts += change(state, *at_rest)
     return Decision(tuple(drafts), live=live)
+
+
+def _told(command: c.Recover, first_lost_id: int) -> e.LogRepaired:
+    is_loss = command.acknowledged_loss
+    epoch_min = command.stream_epoch_min if is_loss else 0
+    return e.LogRepaired(first_lost_id, command.bytes_cut, command.quarantine, is_loss, epoch_min)

@@ -15,7 +15,7 @@ from actors.conversation.actor import ConversationActor
 from actors.conversation.cursor import Cursor
 from actors.conversation.drain import drain
 from actors.conversation.errors import TooManyConversations
-from actors.conversation.house import STOP_DEADLINE_SECONDS, House, Rules
+from actors.conversation.house import LOG_CORRUPT, STOP_DEADLINE_SECONDS, House, Rules
 from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscribe, Unsubscribe
 from actors.conversation.reader import Reader
 from actors.conversation.run_time import MakeSandbox
@@ -29,6 +29,7 @@ from actors.domain.events import AgentState, ChangeAgentStateAction, Conversatio
 from actors.domain.masks import NO_MASKS, Masks
 from actors.runtime import (
     ActorError,
+    ActorFailed,
     Child,
     Context,
     Lane,
@@ -41,7 +42,7 @@ from actors.runtime import (
     open_registry,
     open_supervisor,
 )
-from storage.errors import ConversationNotFound, OutcomeUnknown, StorageError
+from storage.errors import ConversationNotFound, CorruptLog, OutcomeUnknown, StorageError
 from storage.event_log import EventLog
 from storage.store import Store
 
@@ -218,13 +219,21 @@ class Conversations(Reader):
     # --- subscriptions -------------------------------------------------------------------------------------------
 
     async def follow(self, conversation_id: str, cursor: Cursor) -> None:
-        """Keep the cursor supplied through crashes of the actor (K31), until the conversation is stopped."""
+        """Keep the cursor supplied through crashes of the actor (K31), until the conversation is stopped.
+
+        From a damaged log it gets what precedes the damage; then `CorruptLog` or `ActorFailed` is raised (K16).
+        """
         ref, again = self.ref(conversation_id), False
         try:
             while not cursor.ended:
                 log: EventLog = await ref.ask(Subscribe(cursor, again))
                 again = True
                 await cursor.pump(log)
+        except (CorruptLog, ActorFailed) as failure:
+            if isinstance(failure, CorruptLog) or failure.reason == LOG_CORRUPT:
+                self._house.met_damage(conversation_id)
+                await cursor.read_out(await self._house.store.view_to_damage(conversation_id))
+            raise
         finally:
             cursor.left = True
             self._leave(ref, cursor)

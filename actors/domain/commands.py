@@ -129,6 +129,8 @@ class Recover:
     first_lost_id: int | None = None
     bytes_cut: int = 0
     quarantine: str = ""
+    acknowledged_loss: bool = False
+    stream_epoch_min: int = 0
 
 
 @attrs.frozen

@@ -5,9 +5,17 @@ and the registry sees to it that at most one incarnation is alive behind that ke
 wakes, crashes or leaves wait in its mailbox and reach the next incarnation in order (K20, K23, K24).
 """
 
-from actors.runtime.alarms import Alarms, AlarmsStatistics
-from actors.runtime.behaviour import Behaviour, CannotActivate, Context
-from actors.runtime.cell import Cell, CellStatistics, Residency, Terminated, TurnStatistics
+from actors.runtime.alarms import Alarms
+from actors.runtime.cell import (
+    Behaviour,
+    CannotActivate,
+    Cell,
+    CellStatistics,
+    Context,
+    Residency,
+    Terminated,
+    TurnStatistics,
+)
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
 from actors.runtime.errors import (
     ActorCrashed,
@@ -21,7 +29,7 @@ from actors.runtime.errors import (
     ServerFull,
 )
 from actors.runtime.guard import guarded
-from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, MailboxStatistics, Promise, Reply
+from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.registry import Ref, Registry, RegistryStatistics, open_registry
 from actors.runtime.restart import GiveUp, Restart, RestartAfter, RestartPolicy, judge
 from actors.runtime.supervisor import (
@@ -39,7 +47,6 @@ __all__ = [
     "ActorError",
     "ActorFailed",
     "Alarms",
-    "AlarmsStatistics",
     "AskTimedOut",
     "Behaviour",
     "CannotActivate",
@@ -59,7 +66,6 @@ __all__ = [
     "Mailbox",
     "MailboxFull",
     "MailboxLimits",
-    "MailboxStatistics",
     "Node",
     "Promise",
     "Ref",

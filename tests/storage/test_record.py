@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.record import Scan, decode, encode_batch, event_of, scan
+from storage.record import Scan, decode, encode_batch, event_at
+from tests.storage.scans import scan
 
 EVENTS = st.dictionaries(st.text(max_size=5), st.text(max_size=8) | st.integers(0, 9), max_size=3).map(orjson.dumps)
 BATCHES = st.lists(st.lists(EVENTS, min_size=1, max_size=4), min_size=1, max_size=5)
@@ -36,13 +37,13 @@ def test_k10_round_trip(batches: list[list[bytes]]) -> None:
     made = lines_of(batches)
     events = [event for batch in batches for event in batch]
     found = scan(joined(made))
-    assert (found.next_id, found.good_bytes) == (len(events), len(joined(made)))
+    assert (found.next_id, found.last.end) == (len(events), len(joined(made)))
     assert (found.torn, found.damage) == (False, None)
     for event_id, (line, event) in enumerate(zip([line for lines in made for line in lines], events, strict=True)):
         assert list(json.loads(line)) == ["id", "epoch", "batch", "crc", "event"]
         record = decode(line[:-1])
         assert record is not None
-        assert (record.id, record.event, event_of(line)) == (event_id, event, event)
+        assert (record.id, record.event, event_at(line[:-1], event_id)) == (event_id, event, event)
 
 
 @given(BATCHES)
@@ -51,7 +52,7 @@ def test_k16_a_last_batch_cut_at_any_byte_is_torn_as_a_whole(batches: list[list[
     data, good = joined(made), len(joined(made[:-1]))
     for length in range(good + 1, len(data)):
         found = scan(data[:length])
-        assert (found.torn, found.good_bytes, found.damage) == (True, good, None)
+        assert (found.torn, found.last.end, found.damage) == (True, good, None)
         assert found.next_id == sum(map(len, batches[:-1]))
     assert not scan(data[:good]).torn
 
@@ -66,7 +67,7 @@ def test_k16_no_flipped_byte_of_a_middle_record_passes_or_is_cut(bit: int, after
         found = scan(bad)
         assert found.damage is not None, bad
         assert (found.damage.event_id, found.damage.offset) == (1, start)
-        assert (found.next_id, found.good_bytes, found.torn) == (1, start, False)
+        assert (found.next_id, found.last.end, found.torn) == (1, start, False)
 
 
 def test_k16_a_flipped_newline_becoming_another_line_break_is_damage_too() -> None:
@@ -92,7 +93,7 @@ def test_k03_k10_a_record_that_does_not_fit_is_cut_at_the_end_and_damage_in_the_
 ) -> None:
     first = encode_batch(0, 1, [b"{}"])
     at_end: Scan = scan(b"".join(first + last))
-    assert (at_end.torn, at_end.next_id, at_end.good_bytes) == (True, 1, len(first[0]))
+    assert (at_end.torn, at_end.next_id, at_end.last.end) == (True, 1, len(first[0]))
     middle = scan(b"".join([*first, *last, *encode_batch(2, 1, [b"{}"]), *encode_batch(3, 1, [b"{}"])]))
     assert middle.damage is not None or why.startswith("id 2")
     assert middle.next_id == 1
@@ -100,9 +101,41 @@ def test_k03_k10_a_record_that_does_not_fit_is_cut_at_the_end_and_damage_in_the_
         assert why in middle.damage.why
 
 
+@given(BATCHES, st.integers(1, 200), st.integers(0, 3), st.data())
+def test_a_log_in_pieces_and_behind_an_anchor_is_the_log(
+    batches: list[list[bytes]], step: int, flips: int, draw: st.DataObject
+) -> None:
+    data = bytearray(joined(lines_of(batches)))
+    anchor = scan(joined(lines_of(batches[:1]))).last
+    for _ in range(flips):
+        data[draw.draw(st.integers(anchor.end, len(data)) if len(batches) > 1 else st.just(0)) - 1] ^= 1
+    whole = scan(bytes(data))
+    assert scan(bytes(data), piece_bytes=step) == whole
+    if anchor.holds(bytes(data[anchor.start : anchor.end])):
+        found = scan(bytes(data), anchor, piece_bytes=step)
+        assert (found.last, found.torn, found.damage) == (whole.last, whole.torn, whole.damage)
+        assert whole.index[found.first_point :] == found.index
+
+
+@pytest.mark.parametrize("bit", [0x01, 0x20, 0x80])
+def test_k16_a_record_with_any_byte_flipped_is_never_handed_out(bit: int) -> None:
+    [line] = encode_batch(1207, 3, [b'{"text":"b","n":[{"id":7}]}'])
+    for place in range(len(line) - 1):
+        bad = line[:place] + bytes([line[place] ^ bit]) + line[place + 1 : -1]
+        assert event_at(bad, 1207) is None, bad
+    assert event_at(line[:-1], 1208) is None
+    assert event_at(b"", 0) is None
+
+
+def test_k16_a_line_full_of_what_looks_like_records_is_looked_through_at_once() -> None:
+    [line] = encode_batch(0, 1, [b'{"a":[%s]}' % b",".join([b'{"id":1,"n":2}'] * 200_000)])
+    found = scan(line[:-9] + b"\n" + encode_batch(1, 1, [b"{}"])[0])
+    assert found.damage is not None
+
+
 def test_the_epoch_and_checksum_are_those_of_the_last_whole_batch() -> None:
     lines = encode_batch(0, 1, [b"{}"]) + encode_batch(1, 4, [b'{"b":1}'])
     found = scan(b"".join(lines) + encode_batch(2, 9, [b"{}", b"{}"])[0])
     record = decode(lines[1][:-1])
     assert record is not None
-    assert (found.epoch, found.checksum, found.torn) == (4, record.checksum, True)
+    assert (found.last.epoch, found.last.checksum, found.torn) == (4, record.checksum, True)

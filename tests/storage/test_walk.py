@@ -7,8 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from storage.memory_disk import MemoryDisk
-from storage.record import encode_batch, scan
+from storage.record import decode, encode_batch
 from storage.walk import LINE_BYTES_MAX, LogWalk
+from tests.storage.scans import Verdict, judged, scan
 
 LOG = "events.jsonl"
 
@@ -45,25 +46,19 @@ def walked(data: bytes, **options: Any) -> tuple[LogWalk, list[int], list[int]]:
     return walk, ids, [located.record.id for located in walk.behind()]
 
 
-def verdict(data: bytes, piece_bytes: int) -> tuple[int, int, str, int | None]:
+def verdict(data: bytes, piece_bytes: int) -> Verdict:
     walk = LogWalk(CountingDisk(data), LOG, piece_bytes=piece_bytes)
     for batch in walk.batches():
         for located in batch:
-            assert scan(data[: located.end]).damage is None
+            assert decode(data[located.offset : located.end - 1]) == located.record
     is_damage = any(walk.is_later(located.record) for located in walk.behind())
     what = "damage" if is_damage else "torn" if walk.is_torn else "whole"
     return walk.next_id, walk.good_bytes, what, walk.stop.offset if is_damage and walk.stop else None
 
 
-def recovery(data: bytes) -> tuple[int, int, str, int | None]:
-    found = scan(data)
-    what = "damage" if found.damage else "torn" if found.torn else "whole"
-    return found.next_id, found.good_bytes, what, found.damage.offset if found.damage else None
-
-
 @given(st.integers(0, len(WHOLE)), st.integers(1, 99))
 def test_k16_cut_anywhere_it_is_told_as_recovery_tells_it(length: int, piece_bytes: int) -> None:
-    assert verdict(WHOLE[:length], piece_bytes) == recovery(WHOLE[:length])
+    assert verdict(WHOLE[:length], piece_bytes) == judged(WHOLE[:length])
 
 
 @given(
@@ -76,7 +71,11 @@ def test_k16_flipped_anywhere_it_is_told_as_recovery_tells_it(flips: list[tuple[
     damaged = bytearray(WHOLE)
     for place, mask in flips:
         damaged[place] ^= mask
-    assert verdict(bytes(damaged), piece_bytes) == recovery(bytes(damaged))
+    assert verdict(bytes(damaged), piece_bytes) == judged(bytes(damaged))
+    found = scan(bytes(damaged), piece_bytes=piece_bytes)
+    what = "damage" if found.damage else "torn" if found.torn else "whole"
+    offset = found.damage.offset if found.damage else None
+    assert (found.next_id, found.last.end, what, offset) == judged(bytes(damaged))
 
 
 def test_what_is_whole_behind_the_damage_is_found_with_its_place() -> None:
@@ -88,7 +87,7 @@ def test_what_is_whole_behind_the_damage_is_found_with_its_place() -> None:
     again = LogWalk(CountingDisk(damaged), LOG)
     list(again.batches())
     for located in again.behind():
-        assert scan(damaged[located.offset : located.end]).damage is None
+        assert decode(damaged[located.offset : located.end - 1]) == located.record
         assert damaged[located.offset : located.end].endswith(b"}\n")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from quart import Blueprint, Response, request
 
+from actors.conversation.reader import Page
 from actors.conversation.service import Conversations
 from actors.domain.codec import decode_client_action
 from actors.domain.events import MessageAction
@@ -34,7 +35,7 @@ def blueprint(conversations: Conversations) -> Blueprint:
         limit, stop = integer("limit", 20), integer("end_id", None)
         if not 0 <= limit <= LIMIT_MAX:
             return answer({"detail": "Invalid limit"}, 400)
-        found, more = await conversations.events(
+        page = await conversations.events(
             conversation_id,
             start=integer("start_id", 0),
             stop=stop + 1 if stop is not None else None,
@@ -42,7 +43,7 @@ def blueprint(conversations: Conversations) -> Blueprint:
             limit=limit,
             accepts=await _filter(),
         )
-        return answer(b'{"events":[%b],"has_more":%b}' % (b",".join(found), b"true" if more else b"false"))
+        return answer(_written(page))
 
     @routes.post("/api/conversations/<conversation_id>/events")
     async def add(conversation_id: str) -> Response:
@@ -65,6 +66,12 @@ def blueprint(conversations: Conversations) -> Blueprint:
         return answer({"detail": f"Conversation {(request.view_args or {})['conversation_id']} not found"}, 404)
 
     return routes
+
+
+def _written(page: Page) -> bytes:
+    """V0's shape; a damaged log adds where the damage is (K16)."""
+    damaged_at = b"" if page.damaged_at is None else b',"damaged_at":%d' % page.damaged_at
+    return b'{"events":[%b],"has_more":%b%b}' % (b",".join(page.events), b"true" if page.more else b"false", damaged_at)
 
 
 async def _filter() -> Callable[[bytes], bool] | None:

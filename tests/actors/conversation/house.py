@@ -99,10 +99,10 @@ class Tenancy:
         return summary.status, summary.lifecycle["status"], summary.lifecycle["residency"]
 
     async def events(self, conversation_id: str) -> list[dict[str, Any]]:
-        found, _ = await self.conversations.events(
+        page = await self.conversations.events(
             conversation_id, start=0, stop=None, reverse=False, limit=10_000, accepts=None
         )
-        return [orjson.loads(payload) for payload in found]
+        return [orjson.loads(payload) for payload in page.events]
 
 
 def states(events: list[dict[str, Any]]) -> list[str]:

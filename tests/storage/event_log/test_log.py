@@ -7,7 +7,8 @@ import pytest
 
 from storage.disk import Disk
 from storage.errors import CorruptLog, LogClosed, StorageError
-from storage.event_log import TAIL_BYTES_MAX, EventLog, LogView
+from storage.event_log import EventLog, LogView
+from storage.event_log.tail import TAIL_BYTES_MAX
 from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
 from storage.record import encode_batch
@@ -50,7 +51,7 @@ async def test_k10_what_is_appended_is_read_from_every_offset_with_the_tail_and_
                 assert await reader.read(start, start + 5) == wanted[start : start + 5]
             assert await reader.read(150, 999) == await reader.read(999, 1000) == await reader.read(5, 2) == []
             assert [event async for event in reader.events(7)] == wanted[7:]
-        assert (cold.epoch, cold.checksum) == (log.epoch + 1, log.checksum)
+        assert cold.epoch == log.epoch + 1
         assert log.read_tail(0, 150) == wanted
         assert cold.read_tail(0, 150) is None
         assert cold.read_tail(150, 160) == []
@@ -117,7 +118,7 @@ async def test_k16_a_cut_that_fails_leaves_the_log_as_it_was() -> None:
     disk_with(data, disk)
     disk.faults.truncates.add(LOG)
     async with running_committer(disk) as committer:
-        with pytest.raises(StorageError, match="could not be cut"):
+        with pytest.raises(StorageError, match="could not be mended"):
             await EventLog.open(disk, LOG, committer, "quarantine")
     assert content(disk) == data
 

@@ -1,0 +1,41 @@
+"""The files of one log: the truth and its two caches, side by side in one folder."""
+
+from collections.abc import Iterator
+
+import attrs
+
+from storage.disk import Disk
+from storage.layout import INDEX, LOG, STATE
+from storage.walk import pieces
+
+__all__ = ["LogFiles"]
+
+PIECE_BYTES = 64 * 1024
+"""A page of events fits in; a reader of more comes for the next one."""
+
+
+@attrs.frozen
+class LogFiles:
+    """Blocking; `path` is that of `events.jsonl`."""
+
+    disk: Disk
+    path: str
+
+    @property
+    def index(self) -> str:
+        return self._folder + INDEX
+
+    @property
+    def snapshot(self) -> str:
+        return self._folder + STATE
+
+    @property
+    def _folder(self) -> str:
+        return self.path.removesuffix(LOG)
+
+    def lines(self, start: int, end: int) -> Iterator[bytes]:
+        """The lines in these bytes, without their newlines; what has none is left out."""
+        rest = b""
+        for piece in pieces(self.disk, self.path, start, end, PIECE_BYTES):
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
