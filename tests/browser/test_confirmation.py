@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PATIENCE_MS, Tabs
+from tests.browser.test_page import create, say
 from tests.e2e.server import ServerProcess
 
 pytestmark = pytest.mark.wallclock
@@ -44,6 +45,16 @@ def test_a_command_runs_when_the_user_says_so_even_after_a_kill(server: ServerPr
     page.reload()
     expect(page.locator(".output")).to_have_text("done\n")
     expect(page.get_by_role("button", name="Run it", exact=True)).to_have_count(0)
+
+
+def test_what_the_user_is_asked_is_in_view_below_a_long_history(server: ServerProcess, tabs: Tabs) -> None:
+    page = tabs.open(server.url)
+    create(page, "/burst 40")
+    expect(page.locator(".message.theirs")).to_have_count(40)
+    say(page, "$ sudo true")
+    expect(page.locator("#reason")).to_be_visible()
+    for name in ("Run it", "Do not run it"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
 
 
 def test_a_command_that_the_user_does_not_want_is_not_run(server: ServerProcess, tabs: Tabs) -> None:

@@ -396,6 +396,19 @@ def test_everything_is_done_by_keyboard(server: ServerProcess, tabs: Tabs) -> No
     expect(page.locator("#title")).to_have_text("By keyboard")
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_what_is_alarming_covers_neither_the_title_nor_what_can_be_done(
+    server: ServerProcess, tabs: Tabs, width: int
+) -> None:
+    page = open_conversation(tabs, server, server.create("/error out of cheese"))
+    page.set_viewport_size({"width": width, "height": 640})
+    expect(page.locator("#resume")).to_be_visible()
+    server.kill()
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    for name in ("#title", "#status", "#resume", "#stop", "#menu summary"):
+        page.locator(name).click(trial=True)  # complains if something else would be hit
+
+
 def test_the_page_fits_a_phone(server: ServerProcess, tabs: Tabs) -> None:
     conversation_id = server.create(f"$ echo {'x' * 500}")
     page = open_conversation(tabs, server, conversation_id)

@@ -28,9 +28,11 @@ export class Chat {
       lost: () => this.#look(),
     });
     this.#listen();
-    // What is far from view is measured only when it is near, so heights change without an event.
-    this.grown = new ResizeObserver(() => this.follows && this.#toEnd());
-    this.grown.observe(byId("log"));
+    // What is far from view is measured only when it is near, and a reason takes room above: heights change without an
+    // event, and who looks at the end goes on looking at it.
+    this.resized = new ResizeObserver(() => this.follows && this.#toEnd());
+    this.resized.observe(byId("log"));
+    this.resized.observe(byId("scroll"));
   }
 
   /** A stopped conversation is read without waking it; one that is open is joined. */
@@ -48,7 +50,7 @@ export class Chat {
     clearTimeout(this.lookTimer);
     this.takeBack?.();
     this.listeners.abort();
-    this.grown.disconnect();
+    this.resized.disconnect();
     this.socket.close();
   }
 
