@@ -14,6 +14,7 @@ from actors.conversation.decision import (
     Draft,
     Live,
     Notify,
+    NotifyTitle,
     OpenRunTime,
     RunTimePhase,
     StartRun,
@@ -22,7 +23,7 @@ from actors.conversation.decision import (
 )
 from actors.conversation.errors import Refused, RunOver, TooManyConversations
 from actors.conversation.pending import NOT_EXECUTED_STOPPED, STOPPED_TEXT, copy_of, dismiss, rest
-from actors.conversation.state import State, status_of
+from actors.conversation.state import State, status_of, title_after
 from actors.conversation.table import Trigger, require
 from actors.domain import commands as c
 from actors.domain import events as e
@@ -46,6 +47,16 @@ NOT_EXECUTED_ERROR = "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_ERROR"
 
 
 def add_message(state: State, live: Live, command: c.AddMessage) -> Decision:
+    """The first that says something gives the conversation its title, unless it has one."""
+    decision = _add_message(state, live, command)
+    title = title_after(command.message.content)
+    if state.title or not title:
+        return decision
+    drafts, effects = (*decision.drafts, Draft(e.TitleChanged(title))), (*decision.effects, NotifyTitle(title))
+    return attrs.evolve(decision, drafts=drafts, effects=effects)
+
+
+def _add_message(state: State, live: Live, command: c.AddMessage) -> Decision:
     require(status_of(state), Trigger.START)
     message = Draft(command.message, e.Source.USER)
     if not command.answered:

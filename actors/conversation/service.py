@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import attrs
 import structlog
 import trio
 
@@ -20,6 +21,7 @@ from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscr
 from actors.conversation.reader import Reader
 from actors.conversation.run_time import MakeSandbox
 from actors.conversation.slots import Slots
+from actors.conversation.state import title_after
 from actors.conversation.summary import Summary, describe, v0_status
 from actors.conversation.surroundings import Surroundings
 from actors.conversation.table import Status
@@ -81,6 +83,8 @@ class Conversations(Reader):
         if self._closing:
             raise RegistryClosed("the server is shutting down")
         created, first_message = self._house.without_secrets((created, first_message))
+        if first_message is not None:
+            created = attrs.evolve(created, title=created.title or title_after(first_message.content))
         conversation_id, now = self._house.surroundings.new_id(), self._house.surroundings.now()
         events = [Event(0, now, Source.ENVIRONMENT, created)]
         if first_message is not None:

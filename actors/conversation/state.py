@@ -25,6 +25,7 @@ __all__ = [
     "load_state",
     "shown_title",
     "status_of",
+    "title_after",
 ]
 
 
@@ -77,6 +78,16 @@ def status_of(state: State) -> Status:
     if state.archived:
         return Status.ARCHIVED
     return _STATUS.get(state.agent_state, Status.STOPPED)
+
+
+TITLE_CHARACTERS = 30
+"""As long as V0's (contract §4.1): what fits beside a list of conversations."""
+
+
+def title_after(text: str) -> str:
+    """What a conversation is called after its first message, on one line; empty when that says nothing."""
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_CHARACTERS else f"{line[: TITLE_CHARACTERS - 1].rstrip()}…"
 
 
 def shown_title(conversation_id: str, title: str) -> str:

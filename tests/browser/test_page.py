@@ -65,7 +65,7 @@ def test_history_is_there_after_a_reload_and_through_the_list(server: ServerProc
     expect(page.locator("#log > li")).to_have_count(len(before))
     assert shown_ids(page) == before
     page.goto(server.url)
-    page.get_by_role("link", name=re.compile("^Conversation ")).click()
+    page.get_by_role("link", name=re.compile(r"^\$ echo kept")).click()
     expect(page.locator(".output")).to_have_text("kept\n")
     page.go_back()
     expect(page.get_by_label("First message")).to_be_visible()
@@ -150,7 +150,7 @@ def test_what_a_killed_server_left_running_is_listed_as_stopped_and_told_as_inte
     server.kill()
     server.start()
     expect(page.locator("#list .badge")).to_have_text("Stopped")
-    page.get_by_role("link", name=re.compile("^Conversation ")).click()
+    page.get_by_role("link", name=re.compile(r"^\$ sleep 60")).click()
     expect(page.locator("#reason")).to_have_text("Interrupted: the server went away meanwhile")
     page.get_by_role("button", name="Resume").click()
     expect(page.locator(".card .outcome")).to_have_text("not run")

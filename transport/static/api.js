@@ -55,7 +55,8 @@ async function refusal(response) {
   const detail = Array.isArray(told.detail) ? told.detail.map((problem) => problem.msg).join("; ") : told.detail;
   const text = told.message ?? told.error ?? detail ?? `${response.status} ${response.statusText}`;
   const id = told.error_id ? ` (${told.error_id})` : "";
-  return new Refused(response.status, told.msg_id ? explain(told.msg_id, text) : excuse(told.code, `${text}${id}`));
+  const said = told.code ? excuse(told.code, text) : explain(told.msg_id, text);
+  return new Refused(response.status, `${said}${id}`);
 }
 
 const at = (id) => `/api/conversations/${encodeURIComponent(id)}`;

@@ -98,6 +98,11 @@ class Tenancy:
         assert summary is not None
         return summary.status, summary.lifecycle["status"], summary.lifecycle["residency"]
 
+    async def title(self, conversation_id: str) -> str:
+        summary = await self.conversations.summary(conversation_id)
+        assert summary is not None
+        return summary.title
+
     async def events(self, conversation_id: str) -> list[dict[str, Any]]:
         page = await self.conversations.events(
             conversation_id, start=0, stop=None, reverse=False, limit=10_000, accepts=None

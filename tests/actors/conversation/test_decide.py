@@ -146,6 +146,7 @@ COMMANDS: list[c.Command] = [
     c.Unarchive(),
     c.KeepAlive(),
     c.Rename("a title"),
+    c.Rename(""),
     *(c.Shut(why) for why in c.Why),
     *(c.SetAgentState(state) for state in e.AgentState),
     *(CONFIRM, REJECT) * 4,
@@ -154,7 +155,7 @@ COMMANDS: list[c.Command] = [
 
 def walked(steps: list[int], *, room: bool = True) -> Walk:
     walk = Walk()
-    walk.events.append(e.Event(0, NOW, e.Source.ENVIRONMENT, e.ConversationCreated()))
+    walk.events.append(e.Event(0, NOW, e.Source.ENVIRONMENT, e.ConversationCreated(title="it")))
     walk.state = apply(walk.state, walk.events[0])
     for step in steps:
         if step % 2:

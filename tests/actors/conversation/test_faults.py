@@ -44,7 +44,7 @@ def contents(disk: MemoryDisk, path: str) -> bytes:
 async def test_k14_a_full_disk_refuses_the_message_shows_nobody_anything_and_recovers(autojump_clock: Clock) -> None:
     disk = FaultyDisk()
     async with open_house(STILL, disk) as house:
-        it = await house.create()
+        it = await house.create("/note first")
         client, _ = await house.join(it)
         seen, before = len(client.taken), await house.events(it)
         disk.faults.writes.add(log_path(it))
@@ -332,7 +332,7 @@ async def test_k24_a_crash_in_one_run_is_told_and_its_siblings_do_not_notice(aut
 
 async def test_a_message_of_a_lone_surrogate_is_refused_and_harms_nothing(autojump_clock: Clock) -> None:
     async with open_house(STILL) as house:
-        it = await house.create()
+        it = await house.create("/note first")
         before = await house.events(it)
         with pytest.raises(DecodeError):
             await house.conversations.submit(it, MessageAction("\ud800"), size_bytes=3)

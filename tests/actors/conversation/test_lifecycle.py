@@ -32,6 +32,30 @@ async def refused(code: str, work: object) -> None:
     assert caught.value.code == code
 
 
+# --- what it is called ---
+
+
+async def test_it_is_called_after_its_first_message_until_somebody_names_it(autojump_clock: Clock) -> None:
+    long = "please  look at\nthe logs of yesterday, and tell me what you see"
+    async with open_house(STILL) as house:
+        at_birth, later = await house.create(long), await house.create()
+        assert await house.title(at_birth) == "please look at the logs of ye…"
+        assert await house.title(later) == f"Conversation {later[:5]}"
+        client, _ = await house.join(later)
+        await house.say(later, "/note  \t\n")
+        await house.say(later, "hello")
+        await house.say(later, "and goodbye")
+        await house.settle()
+        assert await house.title(later) == "/note"
+        titles = [message["conversation_title"] for message in client.taken if "conversation_title" in message]
+        assert titles == ["/note"]
+        await house.conversations.rename(later, "mine")
+        await house.say(later, "not yours")
+        assert await house.title(later) == "mine"
+        await house.conversations.stop(later)
+        assert await house.title(later) == "mine"
+
+
 # --- pausing and stopping ---
 
 

@@ -25,7 +25,7 @@ async def test_created_it_is_starting_and_then_found(client: Client) -> None:
         "selected_branch", "git_provider", "trigger", "num_connections", "url", "session_api_key", "created_at",
         "pr_number", "conversation_version", "lifecycle",
     ]  # fmt: skip
-    assert found["title"] == f"Conversation {conversation_id[:5]}"
+    assert found["title"] == "hello"
     assert found["url"] == f"{ALL}/{conversation_id}"
     assert (found["trigger"], found["conversation_version"]) == ("gui", "V0")
 
