@@ -5,17 +5,9 @@ and the registry sees to it that at most one incarnation is alive behind that ke
 wakes, crashes or leaves wait in its mailbox and reach the next incarnation in order (K20, K23, K24).
 """
 
-from actors.runtime.alarms import Alarms
-from actors.runtime.cell import (
-    Behaviour,
-    CannotActivate,
-    Cell,
-    CellStatistics,
-    Context,
-    Residency,
-    Terminated,
-    TurnStatistics,
-)
+from actors.runtime.alarms import Alarms, AlarmsStatistics
+from actors.runtime.behaviour import Behaviour, CannotActivate, Context
+from actors.runtime.cell import Cell, CellStatistics, Residency, Terminated, TurnStatistics
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
 from actors.runtime.errors import (
     ActorCrashed,
@@ -29,7 +21,7 @@ from actors.runtime.errors import (
     ServerFull,
 )
 from actors.runtime.guard import guarded
-from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
+from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, MailboxStatistics, Promise, Reply
 from actors.runtime.registry import Ref, Registry, RegistryStatistics, open_registry
 from actors.runtime.restart import GiveUp, Restart, RestartAfter, RestartPolicy, judge
 from actors.runtime.supervisor import (
@@ -47,6 +39,7 @@ __all__ = [
     "ActorError",
     "ActorFailed",
     "Alarms",
+    "AlarmsStatistics",
     "AskTimedOut",
     "Behaviour",
     "CannotActivate",
@@ -66,6 +59,7 @@ __all__ = [
     "Mailbox",
     "MailboxFull",
     "MailboxLimits",
+    "MailboxStatistics",
     "Node",
     "Promise",
     "Ref",

@@ -2,12 +2,21 @@
 
 import heapq
 
+import attrs
 import trio
 
-__all__ = ["Alarms"]
+__all__ = ["Alarms", "AlarmsStatistics"]
 
 STALE_MAX = 64
 """So many overwritten alarms may lie in the heap, and as many again as there are live ones, before it is built anew."""
+
+
+@attrs.frozen
+class AlarmsStatistics:
+    """How many alarms are set, and when the first of them rings: in `trio.current_time()` seconds, None without one."""
+
+    alarms: int
+    next_at: float | None
 
 
 class Alarms:
@@ -31,6 +40,10 @@ class Alarms:
         if self._heap[0] == (at, key):
             self._earlier.unpark_all()
 
+    def due(self, key: str) -> float | None:
+        """When the key's alarm rings; None when none is set."""
+        return self._due.get(key)
+
     async def wait_due(self) -> str:
         """The next key whose time has come; its alarm is off then. For one task."""
         await trio.lowlevel.checkpoint()
@@ -47,6 +60,10 @@ class Alarms:
 
     def __len__(self) -> int:
         return len(self._due)
+
+    def statistics(self) -> AlarmsStatistics:
+        first = min(self._due.values(), default=None)
+        return AlarmsStatistics(len(self._due), first)
 
     def __repr__(self) -> str:
         return f"<Alarms {len(self._due)} set>"

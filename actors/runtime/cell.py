@@ -5,25 +5,22 @@ behaviour to life, feeds it batches (K6), retries the batch of a crashed turn co
 behaviour down again and tells those who watch (K28).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 import trio
 
+from actors.runtime.behaviour import Behaviour, CannotActivate, Context, Factory
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
 from actors.runtime.errors import ActorCrashed, ActorFailed, Expired
 from actors.runtime.mailbox import Envelope, Mailbox, MailboxStatistics, Reply
 
 __all__ = [
-    "Behaviour",
-    "CannotActivate",
     "Cell",
     "CellStatistics",
-    "Context",
-    "Factory",
     "Residency",
     "Terminated",
     "TurnStatistics",
@@ -52,43 +49,6 @@ class Residency(StrEnum):
     FAILED = "failed"
 
 
-class CannotActivate(Exception):
-    """Raised by `Behaviour.activate` when trying again would not help; `reason` becomes the failure's code."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-class Behaviour(Protocol[M]):
-    """What an actor is: how it wakes, serves a batch and leaves. One instance is one incarnation."""
-
-    async def activate(self) -> None:
-        """Load everything. Commands wait meanwhile (K20). May raise `CannotActivate`."""
-
-    async def turn(self, batch: Sequence[Envelope[M]]) -> None:
-        """Serve the batch. Each envelope whose effect is durable must be answered before anything can fail (K24)."""
-
-    async def passivate(self) -> None:
-        """Save what makes the next activation quick, and let go of everything."""
-
-    def abandon(self) -> None:
-        """Let go of everything after a crash, at once and without failing."""
-
-
-@attrs.frozen
-class Context:
-    """What a behaviour may know and do about its own life; once that is over, `passivate` does nothing (K2)."""
-
-    key: str
-    incarnation: int
-    passivate: Callable[[], None]
-
-
-Factory = Callable[[Context], Behaviour[M]]
-
-
 @attrs.frozen
 class Terminated:
     """One incarnation has ended (K28): it `left`, it `crashed`, or the key has failed for the reason given.
@@ -113,11 +73,15 @@ class TurnStatistics:
 class CellStatistics:
     """`crashes` are those that count against the policy; times are in `trio.current_time()` seconds.
 
-    `turn` is None between turns; `retry_at` is when a crashed actor is started again, None when none waits for that.
+    `since` is when it got to this residency, `gives_up_at` when waking or leaving is given up, None where it may stay
+    or waits for its turn to wake. `turn` is None between turns; `suspects` are what a crashed turn left, to be tried
+    one by one (K26). `retry_at` is when a crashed actor is started again, None when none waits for that.
     """
 
     key: str
     residency: Residency
+    since: float
+    gives_up_at: float | None
     incarnation: int
     crashes: int
     restarts: int
@@ -125,6 +89,7 @@ class CellStatistics:
     reason: str
     turn: TurnStatistics | None
     retry_at: float | None
+    suspects: int
     mailbox: MailboxStatistics
 
 
@@ -142,6 +107,7 @@ class Cell(Generic[M]):
         self.key = key
         self.mailbox = mailbox
         self.residency = Residency.COLD
+        self.since = trio.current_time()
         self.crashes: list[float] = []
         self.restarts = 0
         self.last_failure = ""
@@ -156,6 +122,7 @@ class Cell(Generic[M]):
         self._suspects: list[Envelope[M]] = []
         self._watchers: list[Reply] = []
         self._turn: TurnStatistics | None = None
+        self._gives_up_at: float | None = None
         self._retry_at: float | None = None
         self._interruptible = trio.CancelScope()
 
@@ -221,13 +188,17 @@ class Cell(Generic[M]):
             if await self._activate(behaviour, activation_limiter):
                 await self._serve_suspects(behaviour)
                 await self._serve(behaviour)
-                self.residency = Residency.PASSIVATING
-                with trio.move_on_after(PASSIVATION_DEADLINE_SECONDS):
+                self._move(Residency.PASSIVATING)
+                with trio.move_on_after(PASSIVATION_DEADLINE_SECONDS) as scope:
+                    self._gives_up_at = scope.deadline
                     await behaviour.passivate()
         finally:
             # After `passivate` this has nothing left to do; after a crash or a cancellation it has everything.
             behaviour.abandon()
-            self.residency = Residency.COLD
+            self._move(Residency.COLD)
+
+    def _move(self, residency: Residency) -> None:
+        self.residency, self.since, self._gives_up_at = residency, trio.current_time(), None
 
     def _leave(self, incarnation: int) -> None:
         if incarnation == self._incarnation:
@@ -235,18 +206,19 @@ class Cell(Generic[M]):
 
     async def _activate(self, behaviour: Behaviour[M], limiter: trio.CapacityLimiter) -> bool:
         """False when it was asked to leave before it had woken."""
-        self.residency = Residency.ACTIVATING
+        self._move(Residency.ACTIVATING)
         self._interruptible = trio.CancelScope()
         with self._interruptible:
             async with limiter:
                 try:
-                    with trio.fail_after(ACTIVATION_DEADLINE_SECONDS):
+                    with trio.fail_after(ACTIVATION_DEADLINE_SECONDS) as scope:
+                        self._gives_up_at = scope.deadline
                         await behaviour.activate()
                 except trio.TooSlowError:
                     raise CannotActivate("activation_timeout", f"{ACTIVATION_DEADLINE_SECONDS:g} s") from None
         if self._interruptible.cancelled_caught:
             return False
-        self.residency = Residency.HOT
+        self._move(Residency.HOT)
         return True
 
     async def pause(self, seconds: float) -> None:
@@ -294,7 +266,8 @@ class Cell(Generic[M]):
             self._suspects = unanswered + self._suspects
             return
         for envelope in unanswered:
-            self._dead_letters.add(DeadLetter(self.key, "crashed", envelope.message, trio.current_time()))
+            kind = type(envelope.message).__name__
+            self._dead_letters.add(DeadLetter(self.key, "crashed", kind, envelope.size_bytes, trio.current_time()))
             envelope.fail(ActorCrashed("the command crashed its actor and had no effect"))
 
     def _unexpired(self, batch: list[Envelope[M]]) -> list[Envelope[M]]:
@@ -314,7 +287,7 @@ class Cell(Generic[M]):
 
     def fail(self, failure: ActorFailed) -> None:
         """No incarnation will come any more: answer all who wait, and refuse from now on."""
-        self.residency = Residency.FAILED
+        self._move(Residency.FAILED)
         self._refuse(failure)
         self.tell_watchers(failure.reason)
 
@@ -333,10 +306,23 @@ class Cell(Generic[M]):
     def _terminated(self, reason: str) -> Terminated:
         return Terminated(self.key, self._incarnation, reason)
 
+    @property
+    def trouble(self) -> tuple[bool, bool, float, float]:
+        """The greater, the sooner an operator wants to know: it has failed; it has crashed and waits to be started
+        again; its turn, or its waking or leaving, takes long; what lies in its mailbox waits long. Cheap, for sorting
+        many."""
+        rests = self.residency in (Residency.COLD, Residency.HOT, Residency.FAILED)
+        busy_since = float("inf") if rests else self.since
+        if self._turn is not None:
+            busy_since = self._turn.began_at
+        return self.failed, self._retry_at is not None, -busy_since, -self.mailbox.oldest_queued_at
+
     def statistics(self) -> CellStatistics:
         return CellStatistics(
             key=self.key,
             residency=self.residency,
+            since=self.since,
+            gives_up_at=self._gives_up_at,
             incarnation=self._incarnation,
             crashes=len(self.crashes),
             restarts=self.restarts,
@@ -344,6 +330,7 @@ class Cell(Generic[M]):
             reason=self.reason,
             turn=self._turn,
             retry_at=self._retry_at,
+            suspects=len(self._suspects),
             mailbox=self.mailbox.statistics(),
         )
 

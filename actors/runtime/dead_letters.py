@@ -1,7 +1,6 @@
 """Messages that no actor will ever take, kept for the operator to look at; never redelivered by the kernel (K27)."""
 
 from collections import Counter, deque
-from typing import Any
 
 import attrs
 
@@ -13,11 +12,15 @@ KEPT_MAX = 256
 
 @attrs.frozen
 class DeadLetter:
-    """`at` is in `trio.current_time()` seconds."""
+    """`at` is in `trio.current_time()` seconds; `message` is the name of its type.
+
+    The message itself is not kept: it may hold what nobody is to see, and as many as are kept may be large.
+    """
 
     key: str
     reason: str
-    message: Any
+    message: str
+    size_bytes: int
     at: float
 
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import trio
 
-from actors.runtime.cell import CannotActivate, Cell
+from actors.runtime.behaviour import CannotActivate
+from actors.runtime.cell import Cell
 from actors.runtime.errors import ActorFailed
 from actors.runtime.guard import guarded
 from actors.runtime.restart import GiveUp, RestartPolicy, judge, recent

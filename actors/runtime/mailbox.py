@@ -107,16 +107,18 @@ class MailboxLimits:
 
 @attrs.frozen
 class MailboxStatistics:
-    """`oldest_queued_at` is in `trio.current_time()` seconds, None when nothing waits."""
+    """How much waits in each lane, and since when its oldest message does, in `trio.current_time()` seconds; None for
+    an empty lane."""
 
     control: int
+    control_oldest_at: float | None
     work: int
+    work_oldest_at: float | None
     work_bytes: int
     refused: int
-    oldest_queued_at: float | None
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Load:
     """What waits in the work lanes of all mailboxes that share this, and how much of it there may be (K5).
 
@@ -139,6 +141,9 @@ class Load:
     def remove(self, size_bytes: int) -> None:
         self.messages -= 1
         self.bytes -= size_bytes
+
+    def __repr__(self) -> str:
+        return f"<Load {self.messages} messages of {self.messages_max}, {self.bytes} bytes of {self.bytes_max}>"
 
 
 class Mailbox(Generic[M]):
@@ -232,6 +237,15 @@ class Mailbox(Generic[M]):
             return "bytes"
         return None
 
+    @property
+    def oldest_queued_at(self) -> float:
+        """Since when the oldest message waits, in `trio.current_time()` seconds; infinity when none does."""
+        return min((lane[0].queued_at for lane in (self._control, self._work) if lane), default=float("inf"))
+
+    @property
+    def work_bytes(self) -> int:
+        return self._work_bytes
+
     def __len__(self) -> int:
         return len(self._control) + len(self._work)
 
@@ -242,11 +256,11 @@ class Mailbox(Generic[M]):
         return f"<Mailbox control={len(self._control)} work={len(self._work)} bytes={self._work_bytes}>"
 
     def statistics(self) -> MailboxStatistics:
-        heads = [lane[0].queued_at for lane in (self._control, self._work) if lane]
         return MailboxStatistics(
             control=len(self._control),
+            control_oldest_at=self._control[0].queued_at if self._control else None,
             work=len(self._work),
+            work_oldest_at=self._work[0].queued_at if self._work else None,
             work_bytes=self._work_bytes,
             refused=self._refused,
-            oldest_queued_at=min(heads, default=None),
         )

@@ -1,5 +1,6 @@
 """The registry of virtual actors: at most one cell a key (K1), found or made without a checkpoint in between."""
 
+import heapq
 import itertools
 import random
 from collections import Counter
@@ -10,7 +11,8 @@ from typing import Any, Generic, TypeVar
 import attrs
 import trio
 
-from actors.runtime.cell import Cell, Factory, Residency, Terminated
+from actors.runtime.behaviour import Factory
+from actors.runtime.cell import Cell, Residency, Terminated
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.errors import ActorError, AskTimedOut, Expired, RegistryClosed
 from actors.runtime.lives import keep_alive
@@ -205,8 +207,12 @@ class Registry(Generic[M]):
         cell = self._cells.get(key)
         if cell is None or not cell.failed:
             return False
-        del self._cells[key]
+        self._forget(cell)
         return True
+
+    def _forget(self, cell: Cell[M]) -> None:
+        del self._cells[cell.key]
+        self._past_restarts += cell.restarts
 
     async def close(self) -> None:
         """Refuse new lives, have all leave, and return when none is left (K35)."""
@@ -218,25 +224,25 @@ class Registry(Generic[M]):
 
     async def _keep(self, cell: Cell[M]) -> None:
         await keep_alive(cell, self._policy, self._limiter, self._chance)
-        self._past_restarts += cell.restarts
-        cell.restarts = 0
         if not cell.failed:
-            del self._cells[cell.key]
+            self._forget(cell)
             cell.mailbox.close(_CellGone())
         self._emptied.unpark_all()
 
+    def troubled(self, count: int) -> list[Cell[M]]:
+        """Up to `count` cells, those first that an operator wants to see first (see `Cell.trouble`)."""
+        return heapq.nlargest(count, self._cells.values(), key=lambda cell: cell.trouble)
+
     def statistics(self) -> RegistryStatistics:
-        cells = [cell.statistics() for cell in self._cells.values()]
-        mailboxes = [cell.mailbox for cell in cells]
-        now = trio.current_time()
-        oldest = min((found.oldest_queued_at for found in mailboxes if found.oldest_queued_at is not None), default=now)
+        cells, now = self._cells.values(), trio.current_time()
+        waiting = [cell.mailbox for cell in cells if cell.mailbox]
         return RegistryStatistics(
             residency=dict(Counter(cell.residency for cell in cells)),
             dead_letters=self.dead_letters.statistics(),
-            restarts=self._past_restarts + sum(cell.restarts for cell in self._cells.values()),
-            waiting_messages=sum(found.control + found.work for found in mailboxes),
-            waiting_bytes=sum(found.work_bytes for found in mailboxes),
-            oldest_wait_seconds=now - oldest,
+            restarts=self._past_restarts + sum(cell.restarts for cell in cells),
+            waiting_messages=sum(map(len, waiting)),
+            waiting_bytes=sum(mailbox.work_bytes for mailbox in waiting),
+            oldest_wait_seconds=now - min((mailbox.oldest_queued_at for mailbox in waiting), default=now),
         )
 
     def __repr__(self) -> str:

@@ -68,13 +68,15 @@ class Child:
 
 @attrs.frozen
 class ChildStatistics:
-    """`started_at` is of the present life, in `trio.current_time()` seconds."""
+    """`started_at` is of the present life, or of the last one while `retry_at` says when the next begins; both in
+    `trio.current_time()` seconds."""
 
     name: str
     restart: Restart
     restarts: int
     last_failure: str
     started_at: float
+    retry_at: float | None
 
 
 @attrs.frozen
@@ -100,9 +102,13 @@ class _Kept:
     restarts: int = 0
     last_failure: str = ""
     started_at: float = 0.0
+    retry_at: float | None = None
 
     def statistics(self) -> ChildStatistics:
-        return ChildStatistics(self.child.name, self.child.restart, self.restarts, self.last_failure, self.started_at)
+        child = self.child
+        return ChildStatistics(
+            child.name, child.restart, self.restarts, self.last_failure, self.started_at, self.retry_at
+        )
 
 
 class Supervisor:
@@ -183,7 +189,7 @@ class Supervisor:
         """Life after life of one child, until the last one or until the node gives up."""
         child = kept.child
         while True:
-            kept.started_at, kept.alive = trio.current_time(), True
+            kept.started_at, kept.retry_at, kept.alive = trio.current_time(), None, True
             failure = await guarded(child.work, "child_crashed", supervisor=self.name, child=child.name)
             kept.alive = False
             if failure is not None:
@@ -194,7 +200,8 @@ class Supervisor:
             if delay_seconds is None:
                 return
             kept.restarts += 1
-            await trio.sleep(delay_seconds)
+            kept.retry_at = trio.current_time() + delay_seconds
+            await trio.sleep_until(kept.retry_at)
 
     def _judge(self, child: Child, failure: Exception | None) -> float | None:
         """After how many seconds to start the child again; None when the node has given up."""

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from actors.runtime import Alarms
+from actors.runtime import Alarms, AlarmsStatistics
 
 
 async def rung(alarms: Alarms, count: int) -> list[tuple[str, float]]:
@@ -52,3 +52,15 @@ async def test_alarms_that_are_put_off_again_and_again_take_no_more_memory(keys:
     for number in range(10_000):
         alarms.set(f"key {number % keys}", 1e9 + number)
     assert len(alarms._heap) <= 2 * keys + 64 + 1
+
+
+async def test_it_is_told_when_an_alarm_rings_and_which_is_the_first(autojump_clock: trio.testing.MockClock) -> None:
+    alarms, now = Alarms(), trio.current_time()
+    assert alarms.statistics() == AlarmsStatistics(0, None)
+    alarms.set("a", now + 10)
+    alarms.set("b", now + 5)
+    alarms.set("b", now + 20)
+    assert (alarms.due("a"), alarms.due("b"), alarms.due("c")) == (now + 10, now + 20, None)
+    assert alarms.statistics() == AlarmsStatistics(2, now + 10)
+    alarms.set("a", float("inf"))
+    assert alarms.due("a") is None

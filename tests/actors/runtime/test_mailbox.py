@@ -5,7 +5,16 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runtime import Envelope, Lane, Load, Mailbox, MailboxFull, MailboxLimits, ServerFull
+from actors.runtime import (
+    Envelope,
+    Lane,
+    Load,
+    Mailbox,
+    MailboxFull,
+    MailboxLimits,
+    MailboxStatistics,
+    ServerFull,
+)
 
 
 def envelope(name: str, lane: Lane = Lane.WORK, size_bytes: int = 0) -> Envelope[str]:
@@ -95,3 +104,15 @@ async def _balance(steps: list[tuple[int, Lane, int] | int]) -> None:
         statistics = [mailbox.statistics() for mailbox in mailboxes]
         assert load.messages == sum(found.work for found in statistics) <= 10
         assert load.bytes == sum(found.work_bytes for found in statistics) <= 40
+
+
+async def test_depth_and_age_are_told_for_each_lane(autojump_clock: trio.testing.MockClock) -> None:
+    mailbox: Mailbox[str] = Mailbox()
+    assert mailbox.statistics() == MailboxStatistics(0, None, 0, None, 0, 0)
+    began = trio.current_time()
+    for number, lane in enumerate((Lane.WORK, Lane.CONTROL, Lane.WORK)):
+        await trio.sleep(1)
+        mailbox.put_nowait(envelope(str(number), lane, size_bytes=10))
+    assert mailbox.statistics() == MailboxStatistics(1, began + 2, 2, began + 1, 20, 0)
+    mailbox.drain(2)
+    assert mailbox.statistics() == MailboxStatistics(0, None, 1, began + 3, 10, 0)

@@ -305,7 +305,7 @@ async def test_k26_only_the_command_that_crashes_alone_fails(autojump_clock: tri
 
     async def send(registry: Registry[str], message: str) -> None:
         try:
-            results[message] = await registry.ref("a").ask(message)
+            results[message] = await registry.ref("a").ask(message, size_bytes=len(message))
         except ActorCrashed:
             results[message] = "crashed"
 
@@ -314,7 +314,9 @@ async def test_k26_only_the_command_that_crashes_alone_fails(autojump_clock: tri
             nursery.start_soon(send, registry, message)
     assert results["bomb"] == "crashed"
     assert sorted(world.log) == ["m0", "m1"]
-    assert [letter.message for letter in registry.dead_letters.recent()] == ["bomb"]
+    [letter] = registry.dead_letters.recent()
+    assert (letter.key, letter.reason, letter.message, letter.size_bytes) == ("a", "crashed", "str", 4)
+    assert "bomb" not in repr(letter)  # what is kept for people to look at holds nobody's secrets
 
 
 async def test_k35_closing_serves_what_is_queued_and_refuses_new_lives() -> None:
@@ -518,3 +520,54 @@ async def test_a_cell_tells_what_it_does_and_when_it_tries_again(autojump_clock:
         found = cell.statistics()
         assert (found.retry_at, found.restarts, found.crashes) == (None, 1, 1)
         assert found.last_failure == "ZeroDivisionError('bomb')"
+
+
+async def test_a_cell_tells_since_when_it_is_where_it_is_and_what_gives_up_when(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World(activation_gate=trio.Event())
+    async with opened(world) as registry:
+        began = trio.current_time()
+        registry.ref("a").tell("wait")
+        await trio.sleep(1)
+        found = registry.cell("a").statistics()
+        assert (found.residency, found.since, found.gives_up_at) == (Residency.ACTIVATING, began, began + 30)
+        assert found.mailbox.work_oldest_at == began
+        assert world.activation_gate is not None
+        world.activation_gate.set()
+        await trio.testing.wait_all_tasks_blocked()
+        found = registry.cell("a").statistics()
+        assert (found.residency, found.since, found.gives_up_at) == (Residency.HOT, began + 1, None)
+        world.gate.set()
+
+
+async def test_of_many_those_in_trouble_are_found_first_and_nobody_is_asked(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World()
+    async with opened(world) as registry:
+        for key in ("idle", "other", "crashed"):
+            await registry.ref(key).ask("hello")
+        for _ in range(6):
+            with pytest.raises(ActorCrashed):
+                await registry.ref("failed").ask("bomb")
+            await trio.sleep(6)
+        assert registry.statistics().restarts == 5
+        registry.ref("longest turn").tell("wait")
+        await trio.sleep(5)
+        registry.ref("long turn").tell("wait")
+        registry.ref("waiting").tell("wait")
+        await trio.sleep(5)
+        registry.ref("waiting").tell("behind it")
+        with pytest.raises(ActorCrashed):
+            await registry.ref("crashed").ask("bomb")
+        batches = len(world.batches)
+        found = registry.troubled(100)
+        assert [cell.key for cell in found[:5]] == ["failed", "crashed", "longest turn", "waiting", "long turn"]
+        assert {cell.key for cell in found[5:]} == {"idle", "other"}
+        assert [cell.key for cell in registry.troubled(1)] == ["failed"]
+        assert (found[0].statistics().reason, found[0].statistics().restarts) == ("crash_loop", 5)
+        assert len(world.batches) == batches
+        assert registry.forget_failure("failed")
+        assert registry.statistics().restarts == 6
+        world.gate.set()

@@ -56,10 +56,15 @@ async def test_k25_a_permanent_child_is_started_again_however_it_ends(autojump_c
     diary = Diary()
     async with open_supervisor("node", policy=POLICY) as node:
         node.start(Child("crashing", diary.runs("a", crashes=1)))
+        await trio.testing.wait_all_tasks_blocked()
+        [child] = node.statistics().children
+        assert child.retry_at is not None
+        assert trio.current_time() < child.retry_at <= trio.current_time() + 1.2
         await trio.sleep(1.5)
         assert diary.lines == ["a up", "a up"]
         [child] = node.statistics().children
         assert (child.restarts, child.last_failure) == (1, "ZeroDivisionError('a')")
+        assert child.retry_at is None
 
     async with open_supervisor("other", policy=POLICY) as node:
         node.start(Child("returning", diary.runs("b", returns=True)))
