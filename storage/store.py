@@ -91,9 +91,14 @@ class Store:
             raise self._unmake(hidden, target, failure) from failure
 
     def _unmake(self, hidden: str, target: str, failure: OSError) -> StorageError:
-        """The catalogue had no such conversation, so whatever is under its names is ours."""
+        """The catalogue had no such conversation, so whatever is under its names is ours.
+
+        It goes as it came, by one rename: a crash within the removal must not leave half a conversation.
+        """
         try:
-            self.disk.remove_tree(target)
+            if self.disk.exists(target):
+                self.disk.rename(target, hidden)
+                self.disk.sync_folder(CONVERSATIONS)
             self.disk.remove_tree(hidden)
         except OSError as second:
             return OutcomeUnknown(f"a failed creation could not be undone: {failure}; {second}")
@@ -182,6 +187,10 @@ class _Start:
             self.disk.replace(FORMAT_PATH, FORMAT_BYTES)
         for folder in (CONVERSATIONS, QUARANTINE, TRASH):
             self.disk.make_folder(folder)
+        # Names that only the cache has, of folders just made or of a process that was killed before its sync, must not
+        # be built upon; and nothing in the trash may come back once it is removed.
+        for folder in (CONVERSATIONS, TRASH, "."):
+            self.disk.sync_folder(folder)
         for name in self.disk.list_folder(TRASH):
             self.disk.remove_tree(f"{TRASH}/{name}")
         for name in self.disk.list_folder(CONVERSATIONS):

@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
+from random import Random
 from subprocess import PIPE
 
 import orjson
@@ -11,6 +12,7 @@ import trio
 import trio.testing
 
 from storage.catalogue import Entry
+from storage.disk import Disk
 from storage.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -23,7 +25,7 @@ from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
 from storage.record import encode_batch
 from storage.store import open_store
-from tests.fakes.faulty_disk import FaultyDisk
+from tests.fakes.sim_disk import CHANGES, Operation, SimDisk, Step
 
 FIRST = b'{"kind":"created"}'
 
@@ -36,7 +38,7 @@ def entry(conversation_id: str) -> Entry:
     return Entry(conversation_id, "2026-01-01T00:00:00Z")
 
 
-async def listed(disk: MemoryDisk | LocalDisk) -> list[str]:
+async def listed(disk: Disk) -> list[str]:
     async with open_store(disk, describe) as store:
         return [found.conversation_id for found in store.catalogue.page(100)[0]]
 
@@ -63,56 +65,45 @@ async def test_what_is_created_is_there_after_a_restart(tmp_path: Path) -> None:
         assert list(orjson.loads(line)) == ["id", "epoch", "batch", "crc", "event"]
 
 
-async def steps_of_a_creation() -> int:
-    disk = FaultyDisk()
+async def steps_of_a_creation() -> list[Step]:
+    disk = SimDisk()
     async with open_store(disk, describe) as store:
-        disk.faults.steps_left = 1000
+        before = len(disk.steps)
         await store.create(entry("a"), [FIRST])
-        return 1000 - disk.faults.steps_left
+        return [step for step in disk.steps[before:] if step.operation in CHANGES]
 
 
 async def test_a_creation_that_fails_at_any_step_for_good_is_not_there() -> None:
     """The disk fails from that step on: when even the undoing failed, the answer says that nobody knows."""
-    for step in range(await steps_of_a_creation()):
-        disk = FaultyDisk()
+    steps = await steps_of_a_creation()
+    for place in range(len(steps)):
+        disk = SimDisk()
         async with open_store(disk, describe) as store:
-            disk.faults.steps_left = step
-            with pytest.raises(OutcomeUnknown):
+            disk.fail(nth=place + 1, times=None)
+            with pytest.raises((OutcomeUnknown, StorageDegraded)) as caught:
                 await store.create(entry("a"), [FIRST])
             assert not store.exists("a")
-        disk.faults.steps_left = None
-        last = step == await steps_of_a_creation() - 1
+            disk.heal()
+        last = place == len(steps) - 1
+        assert isinstance(caught.value, OutcomeUnknown) == (place > 0)
         assert await listed(disk) == (["a"] if last else [])
         assert disk.list_folder("conversations") == (["a"] if last else [])
 
 
-@pytest.mark.parametrize("failing", ["write", "sync", "folder"])
-async def test_k14_a_creation_that_fails_once_is_undone_and_can_be_repeated(failing: str) -> None:
-    disk = SyncFolderFails()
-    hidden = "conversations/.new-a/events.jsonl"
-    async with open_store(disk, describe) as store:
-        disk.failing = "conversations" if failing == "folder" else ""
-        disk.faults.writes |= {hidden} if failing == "write" else set()
-        disk.faults.syncs |= {hidden} if failing == "sync" else set()
-        with pytest.raises(StorageDegraded):
+async def test_k14_a_creation_that_fails_at_any_step_once_is_undone_for_good_and_can_be_repeated() -> None:
+    for place, step in enumerate(await steps_of_a_creation()):
+        disk = SimDisk()
+        async with open_store(disk, describe) as store:
+            disk.fail(nth=place + 1, keep_bytes=20)
+            with pytest.raises(StorageDegraded):
+                await store.create(entry("a"), [FIRST])
+            assert disk.list_folder("conversations") == []
+            assert not store.exists("a")
+            for image in disk.crash_images(Random(place)).images:
+                assert await listed(disk.booted(image)) == [], step
             await store.create(entry("a"), [FIRST])
-        assert disk.list_folder("conversations") == []
-        assert not store.exists("a")
-        disk.failing = ""
-        disk.faults.writes.clear()
-        disk.faults.syncs.clear()
-        await store.create(entry("a"), [FIRST])
-        assert await (await store.view("a")).read(0, 9) == [FIRST]
-    assert await listed(disk) == ["a"]
-
-
-class SyncFolderFails(FaultyDisk):
-    failing = ""
-
-    def sync_folder(self, path: str) -> None:
-        super().sync_folder(path)
-        if path == self.failing:
-            raise OSError(5, "cannot sync")
+            assert await (await store.view("a")).read(0, 9) == [FIRST]
+        assert await listed(disk.crash()) == ["a"]
 
 
 async def test_a_half_made_rest_does_not_get_into_the_next_creation() -> None:
@@ -154,13 +145,13 @@ async def test_a_deleted_conversation_is_gone_at_once_and_its_bytes_soon() -> No
 
 
 async def test_bytes_that_cannot_be_removed_wait_for_the_next_start() -> None:
-    disk = FaultyDisk()
+    disk = SimDisk()
     async with open_store(disk, describe) as store:
         await store.create(entry("a"), [FIRST])
-        disk.faults.removals = True
+        disk.fail(Operation.REMOVE, times=None)
         await store.delete("a")
         await trio.testing.wait_all_tasks_blocked()
-        disk.faults.removals = False
+        disk.heal()
         await store.create(entry("b"), [FIRST])
     assert len(disk.list_folder("trash")) == 1
     assert await listed(disk) == ["b"]

@@ -46,11 +46,12 @@ class Step:
 class Fault:
     """Fail the `nth` matching operation from now on, and those after it: `times` of them, or all when that is None.
 
-    `path` may have wildcards; a rename matches by either end. A failing write leaves `keep_bytes` behind. After a
-    failing sync with `pages_turn_clean`, the next one succeeds though the data never reach the media.
+    No `operation` is any that changes something; `path` may have wildcards, and a rename matches by either end. A
+    failing write leaves `keep_bytes` behind. After a failing sync with `pages_turn_clean`, the next one succeeds though
+    the data never reach the media.
     """
 
-    operation: Operation
+    operation: Operation | None = None
     path: str = "*"
     nth: int = 1
     times: int | None = 1
@@ -61,7 +62,7 @@ class Fault:
 
     def strikes(self, step: Step) -> bool:
         """Whether this very step fails; counts it."""
-        if step.operation is not self.operation:
+        if step.operation not in (CHANGES if self.operation is None else {self.operation}):
             return False
         if not any(fnmatchcase(path, self.path) for path in (step.path, step.target) if path):
             return False

@@ -71,7 +71,7 @@ class Machine:
 
     def fail(
         self,
-        operation: Operation,
+        operation: Operation | None = None,
         path: str = "*",
         *,
         nth: int = 1,
