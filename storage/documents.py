@@ -5,6 +5,7 @@ document means, or a default for one that cannot be read, since the next write w
 """
 
 import re
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -29,10 +30,11 @@ def path_of(name: str) -> str:
 
 
 class Documents:
-    """The documents on a disk. Nothing is kept in memory: the owner of a document does that."""
+    """The documents on a disk. Nothing of them is kept in memory: the owner of a document does that."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
+        self._names_are_durable = False
 
     async def read(self, name: str) -> Any | None:
         """What was written last, or None when nothing was. Raises `DamagedDocument`, `UnknownFormat`, `OSError`."""
@@ -49,13 +51,23 @@ class Documents:
         await self._disk.run(partial(self._write, path_of(name), data))
 
     def _read(self, path: str) -> bytes | None:
-        return self._disk.read(path, 0, self._disk.size(path)) if self._disk.exists(path) else None
+        if not self._disk.exists(path):
+            return None
+        with suppress(OSError):  # a disk that takes no writes is read all the same
+            self._make_names_durable()
+        return self._disk.read(path, 0, self._disk.size(path))
+
+    def _make_names_durable(self) -> None:
+        """The process before this one may have been killed between a rename and its sync, or within the first write."""
+        if not self._names_are_durable:
+            self._disk.sync_folder(FOLDER)
+            self._disk.sync_folder(".")
+            self._names_are_durable = True
 
     def _write(self, path: str, data: bytes) -> None:
         try:
-            if not self._disk.exists(FOLDER):
-                self._disk.make_folder(FOLDER)
-                self._disk.sync_folder(".")
+            self._disk.make_folder(FOLDER)
+            self._make_names_durable()
             self._disk.replace(path, data)
         except OSError as failure:
             raise self._what_became(path, data, failure) from failure
