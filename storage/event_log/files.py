@@ -23,14 +23,14 @@ class LogFiles:
 
     @property
     def index(self) -> str:
-        return self._folder + INDEX
+        return self.folder + INDEX
 
     @property
     def snapshot(self) -> str:
-        return self._folder + STATE
+        return self.folder + STATE
 
     @property
-    def _folder(self) -> str:
+    def folder(self) -> str:
         return self.path.removesuffix(LOG)
 
     def lines(self, start: int, end: int) -> Iterator[bytes]:
