@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A machine that is busy with something else is no failure of what is tested; deadlines of ours have tests of their own.
@@ -11,3 +12,13 @@ settings.load_profile("greenroom")
 # Who runs the tests in the background of a script hands down a SIGINT that is ignored, and with it every process here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--crash-images",
+        type=int,
+        default=150,
+        metavar="N",
+        help="of each step of the disk, try N images that a power cut may leave (tests/storage/crash_points)",
+    )

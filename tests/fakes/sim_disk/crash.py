@@ -48,6 +48,10 @@ class Image:
     def paths(self) -> list[str]:
         return [path for path, _ in self.entries]
 
+    def having(self, path: str, content: bytes) -> "Image":
+        """The same with that in the file, which is there."""
+        return Image(tuple((other, content if other == path else known) for other, known in self.entries))
+
 
 @attrs.frozen
 class Crash:
