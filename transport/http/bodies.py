@@ -72,11 +72,17 @@ async def json_body(*, required: bool = True, confidential: bool = False) -> dic
     return body
 
 
-_TYPES = {str: ("string", "string"), list: ("list", "list"), dict: ("dict", "dictionary"), bool: ("bool", "boolean")}
+_TYPES = {
+    str: ("string", "string"),
+    list: ("list", "list"),
+    dict: ("dict", "dictionary"),
+    bool: ("bool", "boolean"),
+    int: ("int", "integer"),
+}
 
 
 def wrong_type(kind: type, value: Any, *loc: str | int) -> Problem:
-    """The value at `loc` is not of this kind: str, list, dict or bool."""
+    """The value at `loc` is not of this kind: str, list, dict, bool or int."""
     name, called = _TYPES[kind]
     return Problem(f"{name}_type", loc, f"Input should be a valid {called}", value)
 

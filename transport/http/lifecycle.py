@@ -69,6 +69,7 @@ def blueprint(conversations: Conversations) -> Blueprint:
 
 def _seconds(body: dict[str, Any]) -> int:
     """Raises `Invalid`."""
+    fields({name: value for name, value in body.items() if name != "seconds"}, {})  # there are no others
     seconds = body.get("seconds", KEEP_ALIVE_SECONDS)
     if type(seconds) is not int or not 1 <= seconds <= KEEP_ALIVE_SECONDS_MAX:
         expected = f"Input should be a whole number from 1 to {KEEP_ALIVE_SECONDS_MAX}"

@@ -17,6 +17,7 @@ from actors.settings.errors import HiddenValueUnknown
 from actors.settings.keeper import Keeper
 from actors.settings.model import KEYS, Settings
 from transport.http.bodies import Invalid, Problem, answer, json_body, number, wrong_type
+from transport.http.tool_servers import problems_of_tool_servers
 
 __all__ = ["blueprint"]
 
@@ -93,6 +94,7 @@ def _given(body: Mapping[str, Any]) -> dict[str, Any]:
         expected = f"Input should be {CONDENSER_SIZE_MIN} or more"
         place = ("body", "condenser_max_size")
         problems.append(Problem("greater_than_equal", place, expected, size, {"ge": CONDENSER_SIZE_MIN}))
+    problems += problems_of_tool_servers(given.get("mcp_config", {}))
     if problems:
         raise Invalid(*problems)
     return given

@@ -184,6 +184,12 @@ async def test_a_bad_time_to_keep_alive_is_told(client: Client, conversation_id:
     assert (await answer.get_json())["detail"][0]["loc"] == ["body", "seconds"]
 
 
+async def test_a_misspelt_time_to_keep_alive_is_not_an_hour(client: Client, conversation_id: str) -> None:
+    answer = await client.post(f"{ALL}/{conversation_id}/keepalive", json={"second": 5})
+    [problem] = (await answer.get_json())["detail"]
+    assert (answer.status_code, problem["type"], problem["loc"]) == (422, "extra_forbidden", ["body", "second"])
+
+
 @pytest.mark.parametrize("verb", ["start", "pause", "resume", "archive", "unarchive", "keepalive"])
 async def test_an_unknown_conversation_has_no_lifecycle(client: Client, verb: str) -> None:
     answer = await client.post(f"{ALL}/unknown/{verb}", json={})

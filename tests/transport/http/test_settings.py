@@ -104,6 +104,33 @@ async def test_a_number_may_come_as_text(client: Client) -> None:
         ({"llm_api_key": [KEY]}, {"type": "string_type", "loc": ["body", "llm_api_key"], "input": None}),
         ({"mcp_config": [KEY]}, {"type": "dict_type", "loc": ["body", "mcp_config"], "input": None}),
         ([KEY], {"type": "dict_type", "loc": ["body"], "input": None}),
+        *(
+            ({"mcp_config": config}, {"type": kind, "loc": ["body", "mcp_config", *loc], "input": None})
+            for config, kind, loc in (
+                ({KEY[:3]: []}, "extra_forbidden", [KEY[:3]]),
+                ({"sse_servers": KEY}, "list_type", ["sse_servers"]),
+                ({"sse_servers": [7]}, "dict_type", ["sse_servers", 0]),
+                ({"stdio_servers": ["http://a"]}, "dict_type", ["stdio_servers", 0]),
+                ({"shttp_servers": [{"api_key": KEY}]}, "missing", ["shttp_servers", 0, "url"]),
+                (
+                    {"sse_servers": ["http://a", {"url": "u", "api_key": [KEY]}]},
+                    "string_type",
+                    ["sse_servers", 1, "api_key"],
+                ),
+                ({"sse_servers": [{"url": "u", "timeout": 5}]}, "extra_forbidden", ["sse_servers", 0, "timeout"]),
+                ({"shttp_servers": [{"url": "u", "timeout": KEY}]}, "int_type", ["shttp_servers", 0, "timeout"]),
+                (
+                    {"stdio_servers": [{"name": "n", "command": "c", "args": ["a", [KEY]]}]},
+                    "string_type",
+                    ["stdio_servers", 0, "args", 1],
+                ),
+                (
+                    {"stdio_servers": [{"name": "n", "command": "c", "env": {"API_KEY": [KEY]}}]},
+                    "string_type",
+                    ["stdio_servers", 0, "env", "API_KEY"],
+                ),
+            )
+        ),
         (
             {"mcp_config": {"sse_servers": [{"url": "u", "api_key": MASK}]}},
             {"type": "masked_value", "loc": ["body", "mcp_config", "sse_servers", 0, "api_key"], "input": MASK},
