@@ -4,6 +4,7 @@ What lives here: what every resource needs to read a request and to write an ans
 word about conversations beyond what their ids look like; the resources say which fields they know.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -130,16 +131,18 @@ def number(kind: type[int] | type[float], value: Any, *loc: str) -> int | float:
     return found
 
 
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+"""More digits than any id has; Python's own reading would take underscores and the digits of every script."""
+
+
 def integer(name: str, default: int | None) -> Any:
     """An integer query parameter. Raises `Invalid`."""
     text = request.args.get(name)
     if text is None:
         return default
-    try:
-        return int(text)
-    except ValueError:
-        problem = Problem("int_parsing", ("query", name), "Input should be a valid integer", text)
-        raise Invalid(problem) from None
+    if not _INTEGER.fullmatch(text):
+        raise Invalid(Problem("int_parsing", ("query", name), "Input should be a valid integer", text))
+    return int(text)
 
 
 def flag(name: str) -> bool:

@@ -54,6 +54,13 @@ async def test_limits_are_0_to_100(client: Client, events: str) -> None:
         assert (answer.status_code, await answer.get_json()) == (400, {"detail": "Invalid limit"})
 
 
+@pytest.mark.parametrize("text", ["", "many", "1_0", "1.0", "0x1", "\u0661", "9" * 19, "9" * 5000])
+async def test_a_number_that_is_none_is_a_422(client: Client, events: str, text: str) -> None:
+    answer = await client.get(f"{events}?start_id={quote(text)}")
+    [problem] = (await answer.get_json())["detail"]
+    assert (answer.status_code, problem["type"], problem["loc"]) == (422, "int_parsing", ["query", "start_id"])
+
+
 @pytest.mark.parametrize(("text", "is_reverse"), [("true", True), ("1", True), ("False", False), ("0", False)])
 async def test_the_direction_is_one_of_two(client: Client, events: str, text: str, is_reverse: bool) -> None:  # noqa: FBT001 - a table
     page = await (await client.get(f"{events}?limit=2&reverse={text}")).get_json()
