@@ -131,8 +131,9 @@ def number(kind: type[int] | type[float], value: Any, *loc: str) -> int | float:
     return found
 
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-"""More digits than any id has; Python's own reading would take underscores and the digits of every script."""
+_INTEGER = re.compile(r"[+-]?[0-9]{1,1000}")
+"""Beyond any id, and well below the digits at which Python refuses; its own reading would take underscores and the
+digits of every script."""
 
 
 def integer(name: str, default: int | None) -> Any:

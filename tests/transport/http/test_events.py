@@ -54,7 +54,7 @@ async def test_limits_are_0_to_100(client: Client, events: str) -> None:
         assert (answer.status_code, await answer.get_json()) == (400, {"detail": "Invalid limit"})
 
 
-@pytest.mark.parametrize("text", ["", "many", "1_0", "1.0", "0x1", "\u0661", "9" * 19, "9" * 5000])
+@pytest.mark.parametrize("text", ["", "many", "1_0", "1.0", "0x1", "\u0661", "9" * 5000])
 async def test_a_number_that_is_none_is_a_422(client: Client, events: str, text: str) -> None:
     answer = await client.get(f"{events}?start_id={quote(text)}")
     [problem] = (await answer.get_json())["detail"]
