@@ -1,8 +1,8 @@
 """The disk of the machine, below one root folder."""
 
-import errno
 import fcntl
 import os
+import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import trio
 
+from storage.descriptors import Descriptors, LocalAppendFile
 from storage.disk import Held
 from storage.errors import StoreLocked
 from storage.replacing import replace_whole
@@ -30,43 +31,8 @@ NOTE_CHARACTERS_MAX = 1000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Linux draws one at each start of the machine; containers see that of their host."""
 
-CLOSED = -1
-"""A descriptor on which every call fails with EBADF."""
-
-
-class LocalAppendFile:
-    """A descriptor opened with O_APPEND."""
-
-    _fd = CLOSED
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
-
-    def truncate(self, size: int) -> None:
-        os.ftruncate(self._fd, size)
-
-    def sync(self) -> None:
-        if self._fd == CLOSED:  # fdatasync alone would raise ValueError, which nobody expects of a disk
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        os.fdatasync(self._fd)
-
-    def size(self) -> int:
-        return os.fstat(self._fd).st_size
-
-    def close(self) -> None:
-        # After this the number may be another file's, and must never be written to again.
-        fd, self._fd = self._fd, CLOSED
-        if fd != CLOSED:
-            os.close(fd)
-
-    def __del__(self) -> None:
-        # A log whose actor failed is dropped without being closed.
-        self.close()
+OPEN_FILES_MAX = 4096
+"""Logs that are written to keep their descriptors; one that gave its own up is opened again in some microseconds."""
 
 
 def _note(file: TextIO) -> str:
@@ -80,11 +46,18 @@ def _put_note(file: TextIO, note: str) -> None:
     file.flush()
 
 
+def _open_files_max() -> int:
+    """Half of what the process may open: the rest is for connections, and for files that are read."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return OPEN_FILES_MAX if soft == resource.RLIM_INFINITY else min(soft // 2, OPEN_FILES_MAX)
+
+
 class LocalDisk:
     """See `storage.disk.Disk`. The root is made, readable by its owner only, if there is none."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, open_files_max: int | None = None) -> None:
         self.root = root
+        self._descriptors = Descriptors(_open_files_max() if open_files_max is None else open_files_max)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._limiter = trio.CapacityLimiter(THREADS_MAX)
 
@@ -92,7 +65,7 @@ class LocalDisk:
         return await trio.to_thread.run_sync(work, limiter=self._limiter)
 
     def open_append(self, path: str) -> LocalAppendFile:
-        return LocalAppendFile(self.root / path)
+        return LocalAppendFile(self.root / path, self._descriptors)
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         fd = os.open(self.root / path, os.O_RDONLY | os.O_CLOEXEC)
@@ -166,4 +139,4 @@ class LocalDisk:
         return self.root / path
 
     def __repr__(self) -> str:
-        return f"<LocalDisk {self.root}>"
+        return f"<LocalDisk {self.root} {self._descriptors!r}>"

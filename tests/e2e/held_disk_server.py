@@ -4,7 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
-from storage.local_disk import LocalAppendFile, LocalDisk
+from storage.descriptors import LocalAppendFile
+from storage.local_disk import LocalDisk
 from transport.app import run
 from transport.config import load
 
@@ -24,7 +25,7 @@ class HeldDisk(LocalDisk):
         self._hold = root.parent / "hold"
 
     def open_append(self, path: str) -> LocalAppendFile:
-        file = HeldFile(self.root / path)
+        file = HeldFile(self.root / path, self._descriptors)
         file.hold = self._hold
         return file
 
