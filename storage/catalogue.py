@@ -7,6 +7,7 @@ read from the conversation itself, for the one page that somebody looks at.
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from bisect import bisect_left, insort
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import attrs
@@ -14,7 +15,18 @@ import orjson
 
 from storage.errors import BadCursor
 
-__all__ = ["Catalogue", "Entry"]
+__all__ = ["CLAIMS_MAX", "Catalogue", "Claim", "Entry"]
+
+CLAIMS_MAX = 16_384
+"""Who tries a creation again does so within minutes: many times more than are made in these, and some 5 MB."""
+
+
+@attrs.frozen
+class Claim:
+    """Under which key, one in the store, a conversation was asked for (K11), and a digest of what was asked."""
+
+    key: str
+    digest: str
 
 
 @attrs.frozen
@@ -24,6 +36,7 @@ class Entry:
     conversation_id: str
     created: str
     attributes: Mapping[str, str | None] = attrs.field(factory=dict, eq=False)
+    claim: Claim | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -31,17 +44,40 @@ class Entry:
 
 
 class Catalogue:
-    """Entries by id and in order; adding and finding a place is O(log n)."""
+    """Entries by id and in order; adding and finding a place is O(log n).
 
-    def __init__(self) -> None:
+    The last `claims_max` claims that were added are remembered, and no others.
+    """
+
+    def __init__(self, claims_max: int = CLAIMS_MAX) -> None:
+        self._claims_max = claims_max
+        self._claims: OrderedDict[str, str] = OrderedDict()
         self._entries: dict[str, Entry] = {}
         self._order: list[tuple[str, str]] = []
 
     def add(self, entry: Entry) -> None:
         self._entries[entry.conversation_id] = entry
         insort(self._order, entry.key)
+        if entry.claim is not None:
+            self._forget(self._claims.get(entry.claim.key))
+            self._claims[entry.claim.key] = entry.conversation_id
+        if len(self._claims) > self._claims_max:
+            self._forget(next(iter(self._claims.values())))
+
+    def _forget(self, conversation_id: str | None) -> None:
+        """The conversation's claim, if it has one; another conversation may have its key then."""
+        entry = self._entries.get(conversation_id or "")
+        if entry is not None and entry.claim is not None:
+            del self._claims[entry.claim.key]
+            self._entries[entry.conversation_id] = attrs.evolve(entry, claim=None)
+
+    def claimed(self, key: str) -> Entry | None:
+        """What was made under this key, as far as it is remembered."""
+        conversation_id = self._claims.get(key)
+        return self._entries[conversation_id] if conversation_id is not None else None
 
     def remove(self, conversation_id: str) -> None:
+        self._forget(conversation_id)
         entry = self._entries.pop(conversation_id)
         del self._order[bisect_left(self._order, entry.key)]
 

@@ -59,6 +59,8 @@ class Store:
         self._committer = committer
         self._nursery = nursery
         self._creating: set[str] = set()
+        self._left_over: set[str] = set()
+        """Failed creations that could not be undone."""
 
     # --- conversations -------------------------------------------------------------------------------------------
 
@@ -68,7 +70,8 @@ class Store:
     async def create(self, entry: Entry, events: Sequence[bytes]) -> None:
         """Bring a conversation into being with its first batch, durably and as a whole.
 
-        Raises `ConversationExists`, `StorageDegraded` (nothing of it is there) or `OutcomeUnknown`.
+        Raises `ConversationExists`, `StorageDegraded` (nothing of it is there) or `OutcomeUnknown`; after that one,
+        nothing more is created until what it left is gone, so that who tries again does not find two of them one day.
         """
         if self.exists(entry.conversation_id) or entry.conversation_id in self._creating:
             raise ConversationExists(entry.conversation_id)
@@ -82,27 +85,41 @@ class Store:
             self._creating.discard(entry.conversation_id)
 
     def _create(self, conversation_id: str, events: Sequence[bytes]) -> None:
-        hidden, target = f"{CONVERSATIONS}/{HALF_MADE}{conversation_id}", f"{CONVERSATIONS}/{conversation_id}"
+        hidden, target = _names(conversation_id)
+        self._undo_left_over()
         try:
             self._make(hidden, events)
             self.disk.rename(hidden, target)
             self.disk.sync_folder(CONVERSATIONS)
         except OSError as failure:
-            raise self._unmake(hidden, target, failure) from failure
+            raise self._unmake(conversation_id, failure) from failure
 
-    def _unmake(self, hidden: str, target: str, failure: OSError) -> StorageError:
+    def _undo_left_over(self) -> None:
+        for left in tuple(self._left_over):
+            try:
+                self._undo(left)
+            except OSError as failure:
+                raise StorageDegraded(f"what a failed creation left cannot be removed: {failure}") from failure
+            self._left_over.discard(left)
+
+    def _unmake(self, conversation_id: str, failure: OSError) -> StorageError:
+        try:
+            self._undo(conversation_id)
+        except OSError as second:
+            self._left_over.add(conversation_id)
+            return OutcomeUnknown(f"a failed creation could not be undone: {failure}; {second}")
+        return StorageDegraded(f"the creation failed and was undone: {failure}")
+
+    def _undo(self, conversation_id: str) -> None:
         """The catalogue had no such conversation, so whatever is under its names is ours.
 
         It goes as it came, by one rename: a crash within the removal must not leave half a conversation.
         """
-        try:
-            if self.disk.exists(target):
-                self.disk.rename(target, hidden)
-                self.disk.sync_folder(CONVERSATIONS)
-            self.disk.remove_tree(hidden)
-        except OSError as second:
-            return OutcomeUnknown(f"a failed creation could not be undone: {failure}; {second}")
-        return StorageDegraded(f"the creation failed and was undone: {failure}")
+        hidden, target = _names(conversation_id)
+        if self.disk.exists(target):
+            self.disk.rename(target, hidden)
+            self.disk.sync_folder(CONVERSATIONS)
+        self.disk.remove_tree(hidden)
 
     def _make(self, hidden: str, events: Sequence[bytes]) -> None:
         self.disk.remove_tree(hidden)
@@ -172,6 +189,11 @@ class Store:
         return f"<Store {self.disk!r} {self.durability} {len(self.catalogue)} conversations>"
 
 
+def _names(conversation_id: str) -> tuple[str, str]:
+    """Of its folder while it is being made, and afterwards."""
+    return f"{CONVERSATIONS}/{HALF_MADE}{conversation_id}", f"{CONVERSATIONS}/{conversation_id}"
+
+
 class _Start:
     """What is done before anything is served."""
 
@@ -193,11 +215,14 @@ class _Start:
             self.disk.sync_folder(folder)
         for name in self.disk.list_folder(TRASH):
             self.disk.remove_tree(f"{TRASH}/{name}")
+        found: list[Entry] = []
         for name in self.disk.list_folder(CONVERSATIONS):
             if name.startswith(HALF_MADE):
                 self.disk.remove_tree(f"{CONVERSATIONS}/{name}")
             elif is_conversation_id(name):
-                self.catalogue.add(self._entry(name, describe))
+                found.append(self._entry(name, describe))
+        for entry in sorted(found, key=lambda entry: entry.key):  # the youngest claims are remembered
+            self.catalogue.add(entry)
         return self.catalogue
 
     def _entry(self, conversation_id: str, describe: Describe) -> Entry:

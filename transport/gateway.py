@@ -11,14 +11,16 @@ import attrs
 import structlog
 
 from actors.conversation.cursor import Cursor, Published
+from actors.conversation.keys import Receipt
 from actors.conversation.service import Conversations
 from actors.domain.codec import DecodeError, decode_client_action
+from actors.domain.terms import decode_terms
 from actors.runtime import ActorError
 from storage.errors import StorageError
 from transport.admission import Admission
 from transport.errors import TransportError
 from transport.guard import log_failure
-from transport.refusals import Refusals
+from transport.refusals import INTERNAL_ERROR, Refusals
 from transport.socketio.codec import Encoded, event, event_from_json
 from transport.socketio.server import Accept, Ack, Connection, Refuse
 
@@ -52,26 +54,30 @@ class _ConnectionSink:
 
 @attrs.frozen
 class _AckReply:
-    """Answers an action: `[]` when it is durable, and says why when it is not (semantics, seams)."""
+    """Answers an action: `[]` when it is durable, with its event under a key, and says why when it is not (semantics,
+    seams)."""
 
     connection: Connection
     ack: Ack | None
     refusals: Refusals
+    has_key: bool = False
 
-    def succeed(self, value: object) -> None:  # noqa: ARG002 - the ack of an action without a key is empty
-        if self.ack is not None:
+    def succeed(self, receipt: Receipt) -> None:
+        if self.ack is None:
+            return
+        if self.has_key:
+            self.ack({"event_id": receipt.event_id, "replayed": receipt.replayed})
+        else:
             self.ack()
 
     def fail(self, error: Exception) -> None:
         told = self.refusals.tell(error)
         if told is None:
             error_id = log_failure("action_failed", error, connection=self.connection.sid)
-            code, message = "internal_error", f"Internal error {error_id}"
-        else:
-            code, message = told.code, told.message
+            told = attrs.evolve(INTERNAL_ERROR, message=f"Internal error {error_id}")
         if self.ack is not None:
-            self.ack({"error": True, "code": code, "message": message})
-        self.connection.send(event(EVENT, {"error": True, "message": message}))
+            self.ack({"error": True, "code": told.code, "message": told.message, **told.facts})
+        self.connection.send(event(EVENT, {"error": True, "message": told.message}))
 
 
 class Gateway:
@@ -130,7 +136,10 @@ class Gateway:
         conversation_id, _ = self._cursors[connection.sid]
         try:
             body = decode_client_action(args[0] if args else None)
-            self._conversations.submit_nowait(conversation_id, body, size_bytes=size_bytes, reply=reply)
+            terms = decode_terms(args[0])
+            if terms is not None and terms.key is not None:
+                reply = attrs.evolve(reply, has_key=True)
+            self._conversations.submit_nowait(conversation_id, body, size_bytes=size_bytes, terms=terms, reply=reply)
         except (DecodeError, ActorError, StorageError) as failure:
             reply.fail(failure)
 

@@ -48,12 +48,17 @@ MESSAGES: Mapping[str, Text] = {
     ),
     "bad_action": Text("The action is not valid", "操作无效"),
     "bad_cursor": Text("The page asked for does not exist", "请求的页不存在"),
+    "bad_key": Text("The idempotency key contains a secret; take a random one", "幂等键包含密文，请使用随机值"),
     "busy": Text("The agent is busy; stop it or wait until it has answered", "智能体正忙，请停止它或等待它回答"),
     "crashed": Text("The command failed and had no effect", "命令失败，没有产生任何影响"),
+    "event_id_mismatch": Text(
+        "Something has happened since that you have not seen; look, then try again", "对话已有新的变化，请查看后重试"
+    ),
     "expired": Text("The command waited too long and was not executed", "命令等待过久，未被执行"),
     "illegal_agent_state": Text("The agent cannot be told to be so now", "智能体现在不能进入该状态"),
     "illegal_transition": Text("The conversation does not take that in its status", "对话在当前状态下不接受此操作"),
     "internal_error": Text("Internal error; the server's log explains it", "内部错误，详情见服务器日志"),
+    "key_reused": Text("This idempotency key was used before, for another request", "此幂等键已用于另一个请求"),
     "log_closed": Text("The conversation is being opened anew; try again", "对话正在重新打开，请重试"),
     "mailbox_full": Text("This conversation has too much waiting; try again", "此对话等待的命令过多，请重试"),
     "not_found": Text("There is no such conversation", "没有这个对话"),

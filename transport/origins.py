@@ -49,7 +49,7 @@ class OriginPolicy:
             "access-control-allow-origin": origin,
             "access-control-allow-credentials": "true",
             "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-            "access-control-expose-headers": "retry-after",
+            "access-control-expose-headers": "retry-after, idempotency-replayed",
             "access-control-allow-headers": asked_headers or "content-type",
             "access-control-max-age": "600",
             "vary": "Origin",

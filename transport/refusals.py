@@ -5,11 +5,12 @@ explains.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from actors.conversation.errors import Refused
+from actors.conversation.errors import EventIdMismatch, Refused
 from actors.domain.codec import DecodeError
 from actors.runtime import ActorCrashed, ActorFailed, AskTimedOut, Expired, MailboxFull, RegistryClosed, ServerFull
 from storage.errors import BadCursor, ConversationNotFound, CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
@@ -19,12 +20,14 @@ __all__ = ["INTERNAL_ERROR", "Refusal", "Refusals", "refusal"]
 
 @attrs.frozen
 class Refusal:
-    """`status` is HTTP's; `code` is for programs; `retry_after_seconds` where trying again makes sense."""
+    """`status` is HTTP's; `code` is for programs; `retry_after_seconds` where trying again makes sense; `facts` are
+    what a program needs besides, and come on every way out."""
 
     status: int
     code: str
     message: str
     retry_after_seconds: int | None = None
+    facts: Mapping[str, Any] = attrs.field(factory=dict)
 
     @property
     def msg_id(self) -> str:
@@ -41,6 +44,7 @@ class Refusal:
             "error": self.message,
             "success": False,
             "code": self.code,
+            **self.facts,
         }
 
 
@@ -73,15 +77,18 @@ _TABLE: dict[type[Exception], Refusal] = {
 _CODES: dict[str, tuple[int, int | None]] = {
     "too_many_conversations": (503, 10),
     "busy": (409, 1),
+    "bad_key": (422, None),
+    "key_reused": (422, None),
 }
-"""Refusals of commands that time will lift: status, and seconds after which to try again."""
+"""Refusals that are no plain conflict: status, and seconds after which to try again if time will lift it."""
 
 
 def refusal(error: Exception) -> Refusal | None:
     """What to tell of this error, or None when nothing of it may be told."""
     if isinstance(error, Refused):
         status, retry_after_seconds = _CODES.get(error.code, (409, None))
-        return Refusal(status, error.code, error.message, retry_after_seconds)
+        facts = {"last_event_id": error.last_event_id} if isinstance(error, EventIdMismatch) else {}
+        return Refusal(status, error.code, error.message, retry_after_seconds, facts)
     if isinstance(error, ActorFailed):
         return Refusal(409, error.reason, f"The conversation is in error: {error.reason}")
     found = _TABLE.get(type(error))

@@ -14,13 +14,15 @@ import trio
 from actors.conversation import decision as d
 from actors.conversation.cursor import Cursor, Published
 from actors.conversation.decide import decide
-from actors.conversation.errors import Refused
+from actors.conversation.errors import BadKey, Refused
 from actors.conversation.house import LOG_CORRUPT, Dormant, House
 from actors.conversation.idle import Sitting, Verdict, close_at, judge, look_at
-from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscribe, Unsubscribe
+from actors.conversation.keys import Receipt
+from actors.conversation.messages import LookAtClock, Message, Subscribe, Unsubscribe
 from actors.conversation.replay import replay
 from actors.conversation.run_time import RunTime
 from actors.conversation.state import EMPTY, State, dump_state, shown_title
+from actors.conversation.step import Step, may_open, stamp
 from actors.domain import commands as c
 from actors.domain import events as e
 from actors.domain import notices
@@ -44,21 +46,7 @@ SNAPSHOT_EVERY_EVENTS = 1000
 """A replay is never longer than this, a few milliseconds; a snapshot costs one small synced file."""
 
 
-_ACTIVITY = (KeepAlive, c.Start, c.Resume)
-"""What counts as activity though it may append nothing (K21)."""
-
-
 _NOTICES = {d.RunTimePhase.OPENING: notices.starting(), d.RunTimePhase.OPEN: notices.ready()}
-
-
-@attrs.frozen
-class _Step:
-    """A command that was decided: its events, as types and as bytes, and what follows."""
-
-    envelope: Envelope[Message]
-    events: tuple[e.Event, ...]
-    payloads: tuple[bytes, ...]
-    effects: tuple[d.Effect, ...]
 
 
 class ConversationActor:
@@ -73,7 +61,7 @@ class ConversationActor:
         self._context = context
         self._house = house
         self._run_time: RunTime | None = None
-        self._closing: list[Envelope[Message]] = []
+        self._closing: list[tuple[Envelope[Message], Receipt]] = []
         self._snapshot_at = 0
         self._active_at = trio.current_time()
         self._keep_until = 0.0
@@ -203,7 +191,7 @@ class ConversationActor:
         if self.state.next_id - self._snapshot_at >= SNAPSHOT_EVERY_EVENTS:
             await self._save_snapshot()
 
-    def _fail_all_but_readers(self, steps: Sequence[_Step], failure: StorageDegraded) -> None:
+    def _fail_all_but_readers(self, steps: Sequence[Step], failure: StorageDegraded) -> None:
         """Reading goes on while the disk takes no writes (K14): who joins gets the history, and wakes nothing."""
         for step in steps:
             if isinstance(step.envelope.message, Subscribe | Unsubscribe):
@@ -211,39 +199,43 @@ class ConversationActor:
             else:
                 step.envelope.fail(failure)
 
-    def _decide_all(self, batch: Sequence[Envelope[Message]]) -> tuple[list[_Step], State, d.Live]:
+    def _decide_all(self, batch: Sequence[Envelope[Message]]) -> tuple[list[Step], State, d.Live]:
         state, live, now = self.state, self.live, self._house.surroundings.now()
-        steps: list[_Step] = []
+        steps: list[Step] = []
         for envelope in batch:
-            command = self._command(envelope.message)
-            if command is None:
-                steps.append(_Step(envelope, (), (), ()))
-                continue
-            if live.phase is d.RunTimePhase.CLOSED and not state.archived and _may_open(command):
-                live = attrs.evolve(live, room=self._house.reserve_place(self._context.key))
             try:
+                command = self._command(envelope.message)
+                if command is None:
+                    steps.append(Step(envelope, now))
+                    continue
+                if live.phase is d.RunTimePhase.CLOSED and not state.archived and may_open(state, command):
+                    live = attrs.evolve(live, room=self._house.reserve_place(self._context.key))
                 decision = decide(state, live, command)
-                events = _stamp(decision.drafts, state.next_id, now)
+                events = stamp(decision.drafts, state.next_id, now)
                 payloads = tuple(map(encode, events))
             except (Refused, DecodeError) as refusal:
-                envelope.fail(refusal)
+                steps.append(Step(envelope, now, refusal=refusal))
                 continue
-            steps.append(_Step(envelope, events, payloads, decision.effects))
+            steps.append(Step(envelope, now, events, payloads, decision.effects, decision.replayed))
             for event in events:
                 state = self._house.apply(state, event)
             live = decision.live
         return steps, state, live
 
     def _command(self, message: Message) -> c.Command | None:
+        """Raises `BadKey`."""
         match message:
             case Subscribe(cursor):
                 return None if cursor.left else c.Join()
-            case KeepAlive():
-                return c.KeepAlive()
             case LookAtClock():
                 return self._look_at_clock()
             case Unsubscribe():
                 return None
+            case c.OnTerms(_, terms):
+                masked = self._house.without_secrets(message)
+                if masked.terms != terms:
+                    raise BadKey
+                return masked
             case _:
                 return self._house.without_secrets(message)
 
@@ -271,11 +263,11 @@ class ConversationActor:
         self._hibernates = verdict is Verdict.HIBERNATE
         return None
 
-    def _settle(self, steps: Sequence[_Step]) -> None:
+    def _settle(self, steps: Sequence[Step]) -> None:
         """After a turn: the clock, the place, and whether to leave memory. What was decided to leave and then was
         called for again in the same turn stays (K23)."""
         key, now, rules = self._context.key, trio.current_time(), self._house.rules.idle
-        if any(step.events or isinstance(step.envelope.message, _ACTIVITY) for step in steps):
+        if any(step.is_activity for step in steps):
             self._active_at = now
         self._settle_place()
         sitting = self._sitting()
@@ -292,12 +284,15 @@ class ConversationActor:
             self._answer_closing()
 
     def _answer_closing(self) -> None:
-        for envelope in self._closing:
-            envelope.succeed()
+        for envelope, receipt in self._closing:
+            envelope.succeed(receipt)
         self._closing.clear()
 
-    def _answer(self, step: _Step) -> None:
-        match step.envelope.message:
+    def _answer(self, step: Step) -> None:
+        if step.refusal is not None:
+            step.envelope.fail(step.refusal)
+            return
+        match step.message:
             case Subscribe(cursor, again):
                 self._take(cursor)
                 if not again:
@@ -306,15 +301,15 @@ class ConversationActor:
             case Unsubscribe(cursor):
                 self.cursors.pop(cursor, None)
                 step.envelope.succeed()
-            case KeepAlive(seconds):
+            case c.KeepAlive(seconds) if step.replayed is None:
                 self._keep_until = trio.current_time() + seconds
-                step.envelope.succeed()
+                step.envelope.succeed(step.receipt(self.state, self.live))
             case c.Close() | c.Shut(c.Why.DELETED | c.Why.DRAIN):
-                self._closing.append(step.envelope)
+                self._closing.append((step.envelope, step.receipt(self.state, self.live)))
             case c.Record():
                 step.envelope.succeed(tuple(event.id for event in step.events))
             case _:
-                step.envelope.succeed(step.events[0].id if step.events else None)
+                step.envelope.succeed(step.receipt(self.state, self.live))
 
     def _take(self, cursor: Cursor) -> None:
         """A client that joins is told how the run-time is, once it has the history (semantics, seams)."""
@@ -325,7 +320,7 @@ class ConversationActor:
         if notice is not None:
             cursor.notify(notice.about, Published(notices.encode_notice(notice)))
 
-    def _publish(self, first_id: int, steps: Sequence[_Step]) -> None:
+    def _publish(self, first_id: int, steps: Sequence[Step]) -> None:
         if not self.cursors:
             return
         published: list[Published[Any] | None] = [
@@ -395,23 +390,6 @@ class ConversationActor:
 
     def __repr__(self) -> str:
         return f"<ConversationActor {self._context.key} {self.state.agent_state} {self.live.phase} {self.log!r}>"
-
-
-def _may_open(command: c.Command) -> bool:
-    """Whether the command may lead to a run-time being opened."""
-    match command:
-        case c.AddMessage():
-            return command.answered
-        case c.SetAgentState():
-            return command.agent_state in (e.AgentState.RUNNING, e.AgentState.USER_CONFIRMED)
-        case _:
-            return isinstance(command, c.Start | c.Resume | c.Join)
-
-
-def _stamp(drafts: Sequence[d.Draft], first_id: int, now: str) -> tuple[e.Event, ...]:
-    return tuple(
-        e.Event(first_id + place, now, draft.source, draft.body, draft.cause) for place, draft in enumerate(drafts)
-    )
 
 
 def _fail_all(batch: Sequence[Envelope[Message]], failure: Exception) -> None:

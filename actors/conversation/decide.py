@@ -14,6 +14,7 @@ from actors.conversation.decision import Cancelling, Decision, Draft, Live, Noti
 from actors.conversation.errors import Refused
 from actors.conversation.state import State, status_of
 from actors.conversation.table import Trigger, require
+from actors.conversation.terms import recall, with_key
 from actors.domain import commands as c
 from actors.domain import events as e
 
@@ -49,6 +50,8 @@ def decide(state: State, live: Live, command: c.Command) -> Decision:  # noqa: C
             return closing.unarchive(state, live)
         case c.Rename():
             return Decision((Draft(e.TitleChanged(command.title), e.Source.USER),), (NotifyTitle(command.title),), live)
+        case c.OnTerms():
+            return _decide_on_terms(state, live, command)
         case c.Recover():
             return running.recover(state, live, command)
         case c.RunTimeReady():
@@ -67,6 +70,13 @@ def decide(state: State, live: Live, command: c.Command) -> Decision:  # noqa: C
             return running.end_run(state, live, command)
         case _:
             assert_never(command)
+
+
+def _decide_on_terms(state: State, live: Live, asked: c.OnTerms) -> Decision:
+    replayed = recall(state, asked)
+    if replayed is not None:
+        return Decision(live=live, replayed=replayed)
+    return with_key(state, live, asked, decide(state, live, asked.command))
 
 
 def _set_agent_state(state: State, live: Live, command: c.SetAgentState) -> Decision:

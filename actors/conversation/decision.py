@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import attrs
 
+from actors.conversation.keys import Receipt
 from actors.conversation.state import State
 from actors.domain import events as e
 from actors.domain import notices
@@ -136,11 +137,13 @@ Effect: TypeAlias = OpenRunTime | StartRun | CancelRun | CloseRunTime | Leave | 
 
 @attrs.frozen
 class Decision:
-    """What follows from a command once its events are durable."""
+    """What follows from a command once its events are durable. `replayed` is the answer of a command that was carried
+    out before: nothing follows then (K11)."""
 
     drafts: tuple[Draft, ...] = ()
     effects: tuple[Effect, ...] = ()
     live: Live = attrs.field(factory=Live)
+    replayed: Receipt | None = None
 
 
 def change(state: State, agent_state: e.AgentState, reason: str = "") -> tuple[Draft, ...]:

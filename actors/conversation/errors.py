@@ -2,7 +2,7 @@
 
 from actors.agent.errors import RunOver as AgentRunOver
 
-__all__ = ["Refused", "RunOver", "TooManyConversations"]
+__all__ = ["BadKey", "EventIdMismatch", "KeyReused", "Refused", "RunOver", "TooManyConversations"]
 
 
 class Refused(Exception):
@@ -26,3 +26,25 @@ class TooManyConversations(Refused):
 
     def __init__(self) -> None:
         super().__init__("too_many_conversations", "too many conversations are busy; stop one or try again later")
+
+
+class BadKey(Refused):
+    """A secret must not lie in a log, and a key that were hidden there could not be found again."""
+
+    def __init__(self) -> None:
+        super().__init__("bad_key", "the idempotency key contains a secret; take a random one, a UUID for example")
+
+
+class KeyReused(Refused):
+    """The key was used before, for something else (K11)."""
+
+    def __init__(self) -> None:
+        super().__init__("key_reused", "this idempotency key was used before, for another request")
+
+
+class EventIdMismatch(Refused):
+    """Something has happened that the client has not seen (K12)."""
+
+    def __init__(self, last_event_id: int) -> None:
+        super().__init__("event_id_mismatch", f"the conversation's last event is {last_event_id}, not the expected one")
+        self.last_event_id = last_event_id

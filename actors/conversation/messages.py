@@ -7,7 +7,7 @@ import attrs
 from actors.conversation.cursor import Cursor
 from actors.domain import commands as c
 
-__all__ = ["KeepAlive", "LookAtClock", "Message", "Subscribe", "Unsubscribe"]
+__all__ = ["LookAtClock", "Message", "Subscribe", "Unsubscribe"]
 
 
 @attrs.frozen
@@ -31,11 +31,4 @@ class LookAtClock:
     """The alarm of this conversation has rung: is it idle for too long (K22)?"""
 
 
-@attrs.frozen
-class KeepAlive:
-    """Counts as activity, and holds off closing for `seconds`."""
-
-    seconds: float
-
-
-Message: TypeAlias = c.Command | Subscribe | Unsubscribe | LookAtClock | KeepAlive
+Message: TypeAlias = c.Command | Subscribe | Unsubscribe | LookAtClock

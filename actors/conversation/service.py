@@ -1,33 +1,29 @@
-"""The service in front of all conversations: what transport talks to. It creates and commands; `reader` looks."""
+"""The service in front of all conversations: what transport talks to. It creates, deletes and follows them; `commander`
+commands the one that is meant, `reader` looks."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import attrs
 import structlog
 import trio
 
 from actors.agent.port import Agent
 from actors.conversation.actor import ConversationActor
+from actors.conversation.commander import Commander
+from actors.conversation.creation import Creation, OneAtATime, Plan, creation, plan_creation
 from actors.conversation.cursor import Cursor
 from actors.conversation.drain import drain
-from actors.conversation.errors import TooManyConversations
+from actors.conversation.errors import BadKey, KeyReused, TooManyConversations
 from actors.conversation.house import LOG_CORRUPT, STOP_DEADLINE_SECONDS, House, Rules
-from actors.conversation.messages import KeepAlive, LookAtClock, Message, Subscribe, Unsubscribe
-from actors.conversation.reader import Reader
+from actors.conversation.messages import LookAtClock, Message, Subscribe, Unsubscribe
 from actors.conversation.run_time import MakeSandbox
 from actors.conversation.slots import Slots
-from actors.conversation.state import title_after
-from actors.conversation.summary import Summary, describe, v0_status
 from actors.conversation.surroundings import Surroundings
-from actors.conversation.table import Status
 from actors.domain import commands as c
-from actors.domain.codec import encode
-from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated, Event, MessageAction, Source
+from actors.domain.events import ConversationCreated, MessageAction
 from actors.domain.masks import NO_MASKS, Masks
 from actors.runtime import (
     ActorError,
@@ -38,12 +34,12 @@ from actors.runtime import (
     Ref,
     Registry,
     RegistryClosed,
-    Reply,
     StopOrder,
     Supervisor,
     open_registry,
     open_supervisor,
 )
+from storage.catalogue import Entry
 from storage.errors import ConversationNotFound, CorruptLog, OutcomeUnknown, StorageError
 from storage.event_log import EventLog
 from storage.store import Store
@@ -52,55 +48,58 @@ __all__ = ["Conversations", "open_conversations"]
 
 logger = structlog.get_logger(__name__)
 
-COMMAND_DEADLINE_SECONDS = 30.0
-"""A command from outside that waited longer is not executed: whoever sent it has given up or tried again (K7)."""
-
 ALARM_RETRY_SECONDS = 10.0
 """A conversation with a full mailbox is not idle."""
 
 
-class Conversations(Reader):
+class Conversations(Commander):
     """Made by `open_conversations`. All methods raise `ConversationNotFound` for unknown ids unless they say else."""
 
     def __init__(self, house: House, registry: Registry[Message]) -> None:
         super().__init__(house, registry)
-        self._closing = False
+        self._creating = OneAtATime()
 
-    def ref(self, conversation_id: str) -> Ref[Message]:
-        """The address of a conversation that exists. Raises `RegistryClosed` too."""
-        if self._closing:
-            raise RegistryClosed("the server is shutting down")
-        self.require(conversation_id)
-        return self._registry.ref(conversation_id)
+    # --- coming and going ----------------------------------------------------------------------------------------
 
-    # --- commands ------------------------------------------------------------------------------------------------
-
-    async def create(self, created: ConversationCreated, first_message: MessageAction | None) -> Summary:
-        """Bring a conversation into being, durably with its first message, and start it.
+    async def create(
+        self, created: ConversationCreated, first_message: MessageAction | None, key: str | None = None
+    ) -> Creation:
+        """Bring a conversation into being, durably with its first message, and start it; once under one key (K11).
 
         Raises `Refused` when there is no room for its run-time, and `StorageError`; then nothing is left of it.
         """
         if self._closing:
             raise RegistryClosed("the server is shutting down")
         created, first_message = self._house.without_secrets((created, first_message))
-        if first_message is not None:
-            created = attrs.evolve(created, title=created.title or title_after(first_message.content))
-        conversation_id, now = self._house.surroundings.new_id(), self._house.surroundings.now()
-        events = [Event(0, now, Source.ENVIRONMENT, created)]
-        if first_message is not None:
-            events.append(Event(1, now, Source.USER, first_message))
-        payloads = [encode(event) for event in events]
-        entry = describe(conversation_id, payloads[0])
-        assert entry is not None  # noqa: S101 - it was encoded just now
+        if self._house.without_secrets(key) != key:
+            raise BadKey
+        surroundings = self._house.surroundings
+        plan = plan_creation(surroundings.new_id(), surroundings.now(), created, first_message, key)
+        async with self._creating.turn(key):
+            before = self._house.store.catalogue.claimed(key) if key is not None else None
+            return await (self._create(plan) if before is None else self._create_again(plan, before))
+
+    async def _create(self, plan: Plan) -> Creation:
+        conversation_id = plan.entry.conversation_id
         if not self._house.reserve_place(conversation_id):
             raise TooManyConversations
         try:
-            await self._house.store.create(entry, payloads)
+            await self._house.store.create(plan.entry, plan.payloads)
             await self._start_or_undo(conversation_id)
         finally:
             if not self._is_alive(conversation_id):
                 self._house.slots.settle(conversation_id, holds=False, busy=False)
-        return await self._known_summary(conversation_id)
+        return creation(plan.entry)
+
+    async def _create_again(self, plan: Plan, before: Entry) -> Creation:
+        """The server may have died between the two things that a creation does; then the second is still to be done.
+        Whatever else there is in the log came after a start."""
+        if plan.asks_otherwise(before):
+            raise KeyReused
+        summary = await self._known_summary(before.conversation_id)
+        if summary.lifecycle["last_event_id"] < len(plan.payloads):
+            await self._ask(before.conversation_id, c.Start())
+        return creation(before, replayed=True)
 
     async def _start_or_undo(self, conversation_id: str) -> None:
         """Whoever is told that it failed creates it again, so nothing may be left of the first one."""
@@ -112,67 +111,6 @@ class Conversations(Reader):
             except OSError as failure:
                 raise OutcomeUnknown(f"a failed creation could not be undone: {failure}") from failure
             raise
-
-    async def start(self, conversation_id: str) -> Summary:
-        """Have a run-time, and run on what waits. A conversation that has failed is tried again."""
-        self._registry.forget_failure(conversation_id)
-        return await self._command_and_look(conversation_id, c.Start())
-
-    async def resume(self, conversation_id: str) -> Summary:
-        """Have the agent go on, with what waits and with what it had begun."""
-        return await self._command_and_look(conversation_id, c.Resume())
-
-    async def pause(self, conversation_id: str) -> Summary:
-        """End the run and have the agent wait; the run-time stays open."""
-        return await self._command_and_look(conversation_id, c.Pause(), Lane.CONTROL)
-
-    async def archive(self, conversation_id: str) -> Summary:
-        """Put it away; the run-time is closed, and clients are disconnected."""
-        return await self._command_and_look(conversation_id, c.Archive())
-
-    async def unarchive(self, conversation_id: str) -> Summary:
-        """Take it out again; nothing is started."""
-        return await self._command_and_look(conversation_id, c.Unarchive())
-
-    async def keep_alive(self, conversation_id: str, seconds: float) -> Summary:
-        """Hold off closing for so long (K21). Raises `Refused` when it is not running."""
-        return await self._command_and_look(conversation_id, KeepAlive(seconds))
-
-    async def _command_and_look(self, conversation_id: str, command: Message, lane: Lane = Lane.WORK) -> Summary:
-        await self._ask(conversation_id, command, lane)
-        return await self._known_summary(conversation_id)
-
-    async def _ask(self, conversation_id: str, command: Message, lane: Lane = Lane.WORK, size_bytes: int = 0) -> Any:
-        """Raises `Expired` and `AskTimedOut` besides (K7)."""
-        ref = self.ref(conversation_id)
-        return await ref.ask(command, lane=lane, size_bytes=size_bytes, timeout_seconds=COMMAND_DEADLINE_SECONDS)
-
-    async def stop(self, conversation_id: str) -> str:
-        """End the run and the run-time; answers when its processes are gone, with V0's status before.
-
-        Raises `Refused` when it is archived.
-        """
-        before = v0_status(self._house.live(conversation_id))
-        exists = self._house.store.exists(conversation_id) and not self._registry.forget_failure(conversation_id)
-        if exists and await self._is_to_be_stopped(conversation_id):
-            with trio.move_on_after(STOP_DEADLINE_SECONDS):
-                await self.ref(conversation_id).ask(c.Close(), lane=Lane.CONTROL)
-        return before
-
-    async def _is_to_be_stopped(self, conversation_id: str) -> bool:
-        """A cold conversation is woken only to be told that its error is over, that nobody will decide what it asked
-        the user, or that it is archived."""
-        if self._is_alive(conversation_id):
-            return True
-        lifecycle = (await self._known_summary(conversation_id)).lifecycle
-        is_pending = lifecycle["agent_state"] == AgentState.AWAITING_USER_CONFIRMATION
-        return is_pending or lifecycle["status"] in (Status.ERROR, Status.ARCHIVED)
-
-    def _is_alive(self, conversation_id: str) -> bool:
-        return conversation_id in self._house.hot or conversation_id in self._house.dormant
-
-    async def rename(self, conversation_id: str, title: str) -> None:
-        await self._ask(conversation_id, c.Rename(title))
 
     async def delete(self, conversation_id: str) -> bool:
         """Stop it and have it gone, durably; False if there was none. Works on damaged logs."""
@@ -198,27 +136,6 @@ class Conversations(Reader):
             # It cannot even be asked: then it is taken down as it is.
             logger.warning("closing_failed", conversation_id=conversation_id, error=str(failure))
         await self._registry.remove(conversation_id, ConversationNotFound(conversation_id))
-
-    async def submit(
-        self, conversation_id: str, body: MessageAction | ChangeAgentStateAction, *, size_bytes: int
-    ) -> int:
-        """What a client does, durably; the id of its event. Raises `Refused` and the kernel's errors."""
-        command, lane = self._command(body)
-        event_id: int = await self._ask(conversation_id, command, lane, size_bytes)
-        return event_id
-
-    def submit_nowait(
-        self, conversation_id: str, body: MessageAction | ChangeAgentStateAction, *, size_bytes: int, reply: Reply
-    ) -> None:
-        """As `submit`, with the answer going to `reply`."""
-        command, lane = self._command(body)
-        deadline = trio.current_time() + COMMAND_DEADLINE_SECONDS
-        self.ref(conversation_id).tell(command, lane=lane, size_bytes=size_bytes, reply=reply, deadline=deadline)
-
-    def _command(self, body: MessageAction | ChangeAgentStateAction) -> tuple[c.Command, Lane]:
-        if isinstance(body, ChangeAgentStateAction):
-            return c.SetAgentState(body.agent_state), Lane.CONTROL
-        return c.AddMessage(body, self._house.agent.answers(body.content), self._house.rules.busy), Lane.WORK
 
     # --- subscriptions -------------------------------------------------------------------------------------------
 
@@ -254,14 +171,6 @@ class Conversations(Reader):
         self._house.leave_dormant(ref.key, cursor)
 
     # --- the end -------------------------------------------------------------------------------------------------
-
-    def refuse_commands(self) -> None:
-        """From now on nothing new is begun (K35); who looks or reads is answered, and what waits is done."""
-        self._closing = True
-
-    @property
-    def closing(self) -> bool:
-        return self._closing
 
     async def drain(self, grace: trio.CancelScope) -> None:
         """See `actors.conversation.drain`."""

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import cattrs
 
+from actors.conversation.keys import Keys, remember
 from actors.conversation.table import Status
 from actors.domain import events as e
 from actors.domain.codec import VOCABULARY
@@ -62,6 +63,7 @@ class State:
     archived: bool = False
     stream_epoch: int = 1
     unknown_events: int = 0
+    keys: Keys = ()
 
 
 EMPTY = State()
@@ -109,7 +111,7 @@ def fold(state: State, event: e.Event, answers: Callable[[str], bool]) -> State:
     return apply(state, event, answered=answered)
 
 
-def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:  # noqa: C901, PLR0911 - one flat table
+def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - a table
     body = event.body
     match body:
         case e.ConversationCreated():
@@ -117,6 +119,8 @@ def _changes(state: State, event: e.Event, *, answered: bool) -> dict[str, Any]:
                 name: getattr(body, name)
                 for name in ("title", "trigger", "selected_repository", "selected_branch", "git_provider")
             }
+        case e.KeyUsed():
+            return {"keys": remember(state.keys, body, event.timestamp)}
         case e.TitleChanged():
             return {"title": body.title}
         case e.MessageAction() if event.source is e.Source.USER and answered:

@@ -11,9 +11,9 @@ from actors.domain import notices
 from actors.domain.codec import DecodeError, decode
 from actors.domain.events import AgentState, ConversationCreated
 from actors.runtime import Residency
-from storage.catalogue import Entry
+from storage.catalogue import Claim, Entry
 
-__all__ = ["Place", "Summary", "describe", "summarise", "v0_status"]
+__all__ = ["Place", "Summary", "describe", "shown_status", "summarise", "v0_status"]
 
 _RUN_TIME_STATUS = {"RUNNING": notices.ready().id, "STARTING": notices.starting().id}
 
@@ -56,7 +56,8 @@ def describe(conversation_id: str, payload: bytes) -> Entry | None:
     if not isinstance(body, ConversationCreated):
         return None
     attributes = {"selected_repository": body.selected_repository, "trigger": body.trigger}
-    return Entry(conversation_id, event.timestamp, attributes)
+    claim = None if body.key is None or body.digest is None else Claim(body.key, body.digest)
+    return Entry(conversation_id, event.timestamp, attributes, claim)
 
 
 def v0_status(live: Live) -> str:
@@ -66,11 +67,16 @@ def v0_status(live: Live) -> str:
     return "RUNNING" if live.phase is RunTimePhase.OPEN else "STOPPED"
 
 
+def shown_status(state: State, live: Live) -> str:
+    """V0's status of a conversation whose actor can live; that it is archived goes before its run-time."""
+    return Status.ARCHIVED.value if state.archived else v0_status(live)
+
+
 def summarise(conversation_id: str, state: State, place: Place) -> Summary:
     """What there is to say of a conversation with this state that lives there."""
     state, failure, connections = _as_recovered(state, place.residency), place.failure, place.connections
     status = Status.ERROR if failure else status_of(state)
-    v0 = status.value if failure or status is Status.ARCHIVED else v0_status(place.live)
+    v0 = status.value if failure else shown_status(state, place.live)
     return Summary(
         conversation_id=conversation_id,
         title=shown_title(conversation_id, state.title),

@@ -45,6 +45,7 @@ _OBSERVATIONS: dict[type, str] = {
     e.TitleChanged: "greenroom.title_changed",
     e.Archived: "greenroom.archived",
     e.Unarchived: "greenroom.unarchived",
+    e.KeyUsed: "greenroom.key_used",
     e.RunStarted: "greenroom.run_started",
     e.RunEnded: "greenroom.run_ended",
     e.LogRepaired: "greenroom.log_repaired",

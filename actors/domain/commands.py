@@ -6,6 +6,7 @@ from typing import TypeAlias
 import attrs
 
 from actors.domain.events import AgentState, Body, MessageAction, RunAction, RunOutcome
+from actors.domain.terms import Terms
 
 __all__ = [
     "AddMessage",
@@ -18,6 +19,7 @@ __all__ = [
     "Forbid",
     "Join",
     "KeepAlive",
+    "OnTerms",
     "Pause",
     "Record",
     "Recover",
@@ -102,7 +104,9 @@ class Shut:
 
 @attrs.frozen
 class KeepAlive:
-    """Counts as activity, and holds off closing for a while."""
+    """Counts as activity, and holds off closing for so long."""
+
+    seconds: float
 
 
 @attrs.frozen
@@ -120,6 +124,14 @@ class Rename:
     """Give the conversation another title."""
 
     title: str
+
+
+@attrs.frozen
+class OnTerms:
+    """A client's command, to be carried out on these terms."""
+
+    command: "Command"
+    terms: Terms
 
 
 @attrs.frozen
@@ -204,6 +216,7 @@ Command: TypeAlias = (
     | Archive
     | Unarchive
     | Rename
+    | OnTerms
     | Recover
     | RunTimeReady
     | RunTimeFailed

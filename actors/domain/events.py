@@ -23,6 +23,7 @@ __all__ = [
     "ErrorObservation",
     "Event",
     "FinishAction",
+    "KeyUsed",
     "LogRepaired",
     "MessageAction",
     "RunAction",
@@ -202,7 +203,7 @@ class AgentStateChanged:
 
 @attrs.frozen
 class ConversationCreated:
-    """The first event of every log."""
+    """The first event of every log. `key` and `digest` are those of the request, if it came with a key (K11)."""
 
     trigger: str | None = "gui"
     title: str = ""
@@ -210,6 +211,8 @@ class ConversationCreated:
     selected_branch: str | None = None
     git_provider: str | None = None
     conversation_instructions: str | None = None
+    key: str | None = None
+    digest: str | None = None
     content: str = ""
 
 
@@ -232,6 +235,21 @@ class Archived:
 class Unarchived:
     """Somebody took the conversation out again."""
 
+    content: str = ""
+
+
+@attrs.frozen
+class KeyUsed:
+    """The command of this very batch came with a key (K11), and this is how it was answered.
+
+    `digest` stands for what it asked; `event_id` is the first event of the batch, which is this one where the command
+    left no other; `status` is V0's, of the conversation.
+    """
+
+    key: str
+    digest: str
+    event_id: int
+    status: str
     content: str = ""
 
 
@@ -282,7 +300,9 @@ Action: TypeAlias = MessageAction | RunAction | ThinkAction | FinishAction | Cha
 Observation: TypeAlias = (
     RunObservation | ThinkObservation | ErrorObservation | UserRejectObservation | AgentStateChanged
 )
-HouseFact: TypeAlias = ConversationCreated | TitleChanged | Archived | Unarchived | RunStarted | RunEnded | LogRepaired
+HouseFact: TypeAlias = (
+    ConversationCreated | TitleChanged | Archived | Unarchived | KeyUsed | RunStarted | RunEnded | LogRepaired
+)
 Body: TypeAlias = Action | Observation | HouseFact | UnknownBody
 
 PAIRED_ACTIONS = (RunAction, ThinkAction)

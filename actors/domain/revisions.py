@@ -26,7 +26,13 @@ def _say_whether_acknowledged_was_lost(fields: Fields) -> Fields:
     return {**fields, "acknowledged_loss": True}
 
 
+def _without_key(fields: Fields) -> Fields:
+    """Revision 1 came with no key (K11)."""
+    return {**fields, "key": None, "digest": None}
+
+
 _UPCASTERS: Mapping[Kind, tuple[Upcaster, ...]] = {
+    ("observation", "greenroom.created"): (_without_key,),
     ("observation", "greenroom.log_repaired"): (_say_whether_acknowledged_was_lost,),
 }
 

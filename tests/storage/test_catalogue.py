@@ -2,11 +2,12 @@
 
 from base64 import urlsafe_b64encode
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.catalogue import Catalogue, Entry
+from storage.catalogue import Catalogue, Claim, Entry
 from storage.errors import BadCursor
 
 
@@ -86,3 +87,39 @@ def test_a_filter_counts_only_what_matches_and_ends_without_an_empty_page() -> N
 def test_a_cursor_of_nobodys_is_refused(cursor: str) -> None:
     with pytest.raises(BadCursor):
         catalogue_of(entry(1)).page(3, cursor)
+
+
+# --- K11: claims ---
+
+
+def claimed(number: int, key: str) -> Entry:
+    return attrs.evolve(entry(number), claim=Claim(key, f"digest of {number}"))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), max_size=30), st.integers(1, 5))
+def test_k11_the_youngest_claims_are_remembered_and_no_others(steps: list[tuple[str, bool]], claims_max: int) -> None:
+    catalogue, model = Catalogue(claims_max), dict[str, str]()
+    for number, (key, is_added) in enumerate(steps):
+        if is_added:
+            added = claimed(number, key)
+            catalogue.add(added)
+            model.pop(key, None)
+            model[key] = added.conversation_id
+            if len(model) > claims_max:
+                del model[next(iter(model))]
+        elif key in model:
+            catalogue.remove(model.pop(key))
+        for letter in "abcdef":
+            found = catalogue.claimed(letter)
+            assert (found and found.conversation_id) == model.get(letter)
+            assert found is None or (found.claim is not None and found.claim.key == letter)
+
+
+def test_k11_a_claim_that_is_forgotten_takes_no_memory_and_its_conversation_stays() -> None:
+    catalogue = Catalogue(claims_max=1)
+    catalogue.add(claimed(0, "a"))
+    catalogue.add(claimed(1, "b"))
+    found, _ = catalogue.page(10)
+    assert [(each.conversation_id, each.claim is None) for each in found] == [("c001", False), ("c000", True)]
+    catalogue.remove("c000")
+    assert catalogue.claimed("b") is not None

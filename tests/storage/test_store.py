@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from storage.catalogue import Entry
+from storage.catalogue import Claim, Entry
 from storage.disk import Disk
 from storage.errors import (
     ConversationExists,
@@ -104,6 +104,37 @@ async def test_k14_a_creation_that_fails_at_any_step_once_is_undone_for_good_and
             await store.create(entry("a"), [FIRST])
             assert await (await store.view("a")).read(0, 9) == [FIRST]
         assert await listed(disk.crash()) == ["a"]
+
+
+async def test_k11_what_an_unknown_creation_left_is_gone_before_anything_is_made_beside_it() -> None:
+    for place in range(1, len(await steps_of_a_creation())):
+        disk = SimDisk()
+        async with open_store(disk, describe) as store:
+            disk.fail(nth=place + 1, times=None)
+            with pytest.raises(OutcomeUnknown):
+                await store.create(entry("a"), [FIRST])
+            with pytest.raises(StorageDegraded, match="left"):
+                await store.create(entry("b"), [FIRST])
+            disk.heal()
+            await store.create(entry("b"), [FIRST])
+            assert disk.list_folder("conversations") == ["b"]
+        assert await listed(disk.crash()) == ["b"]
+
+
+async def test_k11_at_start_claims_are_taken_in_the_order_of_their_age() -> None:
+    ages = {"a": "2026-01-03", "b": "2026-01-02", "c": "2026-01-01"}
+
+    def describe_claims(conversation_id: str, _: bytes) -> Entry:
+        return Entry(conversation_id, ages[conversation_id], claim=Claim("one key for all", "d"))
+
+    disk = MemoryDisk()
+    async with open_store(disk, describe_claims) as store:
+        for name in ages:
+            await store.create(describe_claims(name, FIRST), [FIRST])
+    async with open_store(disk, describe_claims) as store:
+        found = store.catalogue.claimed("one key for all")
+        assert found is not None
+        assert found.conversation_id == "a"
 
 
 async def test_a_half_made_rest_does_not_get_into_the_next_creation() -> None:

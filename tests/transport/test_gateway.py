@@ -69,3 +69,86 @@ async def test_no_id_and_an_unknown_one_are_refused_and_create_nothing() -> None
         kind, body = await lobby.join(f"&conversation_id={'0' * 32}")
         assert (kind, body["data"]) == (b"44", {"msg_id": "CONVERSATION$NOT_FOUND"})
         assert await lobby.tenancy.conversations.page(limit=1, cursor=None, where={}) == ([], None)
+
+
+# --- K11, K12: what stands beside `action`, and what the ack says of it ---
+
+
+@attrs.define
+class Speaker:
+    """A joined client that reads acks and errors, and lets everything else pass."""
+
+    raw: Raw
+    sent: int = 0
+
+    async def ask(self, action: Any) -> Any:
+        """The arguments of the ack."""
+        self.sent += 1
+        await self.raw.text(b"42%d" % self.sent + orjson.dumps(["oh_user_action", action]))
+        while True:
+            _, frame = await self.raw.frame()
+            if frame.startswith(b"43%d[" % self.sent):
+                return orjson.loads(frame[len(b"43%d" % self.sent) :])
+
+
+@asynccontextmanager
+async def open_speaker(lobby: Lobby, conversation_id: str) -> AsyncIterator[Speaker]:
+    raw = Raw(await trio.open_tcp_stream("127.0.0.1", lobby.port))
+    async with raw.stream:
+        await raw.upgrade(f"&conversation_id={conversation_id}")
+        assert (await raw.frame())[1].startswith(b"0{")
+        await raw.text("40")
+        assert (await raw.frame())[1].startswith(b"40")
+        yield Speaker(raw)
+
+
+def note(text: str, **beside: object) -> dict[str, object]:
+    return {"action": "message", "args": {"content": f"/note {text}"}, **beside}
+
+
+async def test_k11_an_ack_under_a_key_names_the_event_and_says_whether_it_was_there() -> None:
+    async with open_lobby() as lobby:
+        it = await lobby.tenancy.create()
+        await lobby.tenancy.conversations.rename(it, "named")  # or the first message would
+        at = (await lobby.tenancy.events(it))[-1]["id"]
+        async with open_speaker(lobby, it) as speaker:
+            assert await speaker.ask(note("a")) == []
+            assert await speaker.ask(note("b", idempotency_key="k")) == [{"event_id": at + 2, "replayed": False}]
+            assert await speaker.ask(note("b", idempotency_key="k")) == [{"event_id": at + 2, "replayed": True}]
+            stop = {"action": "change_agent_state", "args": {"agent_state": "stopped"}, "idempotency_key": "s"}
+            assert await speaker.ask(stop) == [{"event_id": at + 4, "replayed": False}]
+            assert await speaker.ask(stop) == [{"event_id": at + 4, "replayed": True}]
+        async with open_speaker(lobby, it) as speaker:
+            assert await speaker.ask(note("b", idempotency_key="k")) == [{"event_id": at + 2, "replayed": True}]
+            [told] = await speaker.ask(note("c", idempotency_key="k"))
+            assert (told["error"], told["code"]) == (True, "key_reused")
+        notes = [
+            event["args"]["content"] for event in await lobby.tenancy.events(it) if event.get("action") == "message"
+        ]
+        assert notes == ["/note a", "/note b"]
+
+
+async def test_k12_a_mismatch_is_told_with_the_last_id_and_without_a_key_the_ack_stays_empty() -> None:
+    async with open_lobby() as lobby:
+        it = await lobby.tenancy.create()
+        await lobby.tenancy.conversations.rename(it, "named")  # or the first message would
+        at = (await lobby.tenancy.events(it))[-1]["id"]
+        async with open_speaker(lobby, it) as speaker:
+            joined_at = (await lobby.tenancy.events(it))[-1]["id"]
+            assert joined_at == at
+            assert await speaker.ask(note("a", expected_event_id=at)) == []
+            [told] = await speaker.ask(note("b", expected_event_id=at))
+            assert (told["error"], told["code"], told["last_event_id"]) == (True, "event_id_mismatch", at + 1)
+            assert await speaker.ask(note("b", expected_event_id=at + 1, idempotency_key=None)) == []
+
+
+async def test_k11_k12_what_is_no_key_or_no_id_is_refused_and_not_passed_over() -> None:
+    async with open_lobby() as lobby:
+        it = await lobby.tenancy.create()
+        before = await lobby.tenancy.events(it)
+        async with open_speaker(lobby, it) as speaker:
+            for beside in ({"idempotency_key": ""}, {"idempotency_key": 1}, {"expected_event_id": "1"}):
+                [told] = await speaker.ask(note("a", **beside))
+                assert (told["error"], told["code"]) == (True, "bad_action")
+                assert next(iter(beside)) in told["message"]
+        assert await lobby.tenancy.events(it) == before

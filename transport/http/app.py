@@ -24,6 +24,7 @@ from transport.http import static as page_routes
 from transport.http import trajectory as trajectory_routes
 from transport.http import workspaces as workspace_routes
 from transport.http.bodies import Invalid, answer, conversation_id_problem
+from transport.http.terms import refuse_where_not_kept
 from transport.origins import OriginPolicy
 from transport.refusals import INTERNAL_ERROR, Refusals
 
@@ -119,6 +120,7 @@ def _add_checks(app: QuartTrio, policy: OriginPolicy, admission: Admission, refu
         # No header tells of a body in HTTP/2, so a type that may not carry one has it read.
         if policy.wants_other_content_type(request.method, content_type, has_body=True) and await request.get_data():
             return answer({"detail": "The body must be JSON (Content-Type: application/json)"}, 415)
+        refuse_where_not_kept()
         problem = conversation_id_problem((request.view_args or {}).get("conversation_id", ""))
         return answer({"detail": problem}, 400) if problem is not None else None
 

@@ -15,6 +15,7 @@ from actors.conversation.summary import Summary
 from actors.domain.events import ConversationCreated, MessageAction
 from storage.errors import ConversationNotFound
 from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body, one_of, wrong_type
+from transport.http.terms import asked_terms, tell
 
 __all__ = ["GIT_PROVIDERS", "blueprint", "told"]
 
@@ -54,13 +55,13 @@ def render(summary: Summary) -> dict[str, Any]:
     }
 
 
-def told(summary: Summary) -> dict[str, Any]:
+def told(conversation_id: str, status: str, message: str | None = None) -> dict[str, Any]:
     """What creating, starting and the like are answered with (contract §1.1)."""
     return {
         "status": "ok",
-        "conversation_id": summary.conversation_id,
-        "message": None,
-        "conversation_status": summary.status,
+        "conversation_id": conversation_id,
+        "message": message,
+        "conversation_status": status,
     }
 
 
@@ -85,8 +86,9 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
         images = _texts(body.get("image_urls", ()), "image_urls") or None
         text = body.get("initial_user_msg")
         message = MessageAction(text or "", image_urls=images) if text or images else None
-        summary = await conversations.create(created, message)
-        return answer(told(summary))
+        terms = asked_terms()
+        made = await conversations.create(created, message, terms.key if terms is not None else None)
+        return tell(told(made.conversation_id, made.receipt.status), made.receipt, terms)
 
     @routes.get("/api/conversations")
     async def listing() -> Response:
@@ -107,18 +109,18 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
 
     @routes.patch("/api/conversations/<conversation_id>")
     async def rename(conversation_id: str) -> Response:
-        body = fields(await json_body(), {"title": str})
+        body, terms = fields(await json_body(), {"title": str}), asked_terms()
         title = body.get("title")
         if title is None:
             raise Invalid(Problem("missing", ("body", "title"), "Field required", body))
         if not 1 <= len(title) <= TITLE_CHARACTERS_MAX:
             raise Invalid(Problem("string_length", ("body", "title"), "Input should have 1 to 200 characters", title))
         try:
-            await conversations.rename(conversation_id, title.strip())
+            receipt = await conversations.rename(conversation_id, title.strip(), terms)
         except ConversationNotFound:
             body = {"status": "error", "message": "Conversation not found", "msg_id": "CONVERSATION$NOT_FOUND"}
             return answer(body, 404)
-        return answer(body=True)
+        return tell(True, receipt, terms)  # noqa: FBT003 - the whole body
 
     @routes.delete("/api/conversations/<conversation_id>")
     async def delete(conversation_id: str) -> Response:

@@ -14,8 +14,10 @@ from actors.conversation.reader import Page
 from actors.conversation.service import Conversations
 from actors.domain.codec import decode_client_action
 from actors.domain.events import MessageAction
+from actors.domain.terms import EXPECTED_FIELD, KEY_FIELD
 from storage.errors import ConversationNotFound
 from transport.http.bodies import Invalid, Problem, answer, fields, flag, integer, json_body, wrong_type
+from transport.http.terms import asked_terms, tell
 
 __all__ = ["blueprint"]
 
@@ -47,19 +49,24 @@ def blueprint(conversations: Conversations) -> Blueprint:
 
     @routes.post("/api/conversations/<conversation_id>/events")
     async def add(conversation_id: str) -> Response:
-        body = await json_body()
-        await conversations.submit(conversation_id, decode_client_action(body), size_bytes=len(orjson.dumps(body)))
-        return answer({"success": True})
+        body, terms = await json_body(), asked_terms()
+        for name in (KEY_FIELD, EXPECTED_FIELD):
+            if name in body:
+                raise Invalid(Problem("extra_forbidden", ("body", name), "Over HTTP this is a header", body[name]))
+        action, size_bytes = decode_client_action(body), len(orjson.dumps(body))
+        receipt = await conversations.submit(conversation_id, action, size_bytes=size_bytes, terms=terms)
+        return tell({"success": True}, receipt, terms)
 
     @routes.post("/api/conversations/<conversation_id>/message")
     async def message(conversation_id: str) -> Response:
-        raw = await json_body()
+        raw, terms = await json_body(), asked_terms()
         body = fields(raw, {"message": str}, strict=False)
         if "message" not in body:
             raise Invalid(Problem("missing", ("body", "message"), "Field required", raw))
         text = body["message"]
-        await conversations.submit(conversation_id, MessageAction(text), size_bytes=len(text.encode()))
-        return answer({"success": True})
+        size_bytes = len(text.encode())
+        receipt = await conversations.submit(conversation_id, MessageAction(text), size_bytes=size_bytes, terms=terms)
+        return tell({"success": True}, receipt, terms)
 
     @routes.errorhandler(ConversationNotFound)
     async def unknown(_: ConversationNotFound) -> Response:

@@ -5,16 +5,18 @@ refusal and becomes a 409.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from quart import Blueprint, Response
 
+from actors.conversation.keys import Receipt
 from actors.conversation.service import Conversations
-from actors.conversation.summary import Summary
+from actors.domain.terms import Terms
 from storage.errors import ConversationNotFound
 from transport.http.bodies import Invalid, Problem, answer, fields, json_body, one_of
 from transport.http.conversations import GIT_PROVIDERS, told
+from transport.http.terms import asked_terms, tell
 
 __all__ = ["blueprint"]
 
@@ -29,10 +31,12 @@ def blueprint(conversations: Conversations) -> Blueprint:
     """The routes of this resource."""
     routes = Blueprint("lifecycle", __name__)
 
-    def add(verb: str, transition: Callable[[str], Awaitable[Summary]]) -> None:
+    def add(verb: str, transition: Callable[[str, Terms | None], Awaitable[Receipt]]) -> None:
         @routes.post(f"/api/conversations/<conversation_id>/{verb}", endpoint=verb)
         async def route(conversation_id: str) -> Response:
-            return answer(told(await transition(conversation_id)))
+            terms = asked_terms()
+            receipt = await transition(conversation_id, terms)
+            return tell(told(conversation_id, receipt.status), receipt, terms)
 
     add("pause", conversations.pause)
     add("resume", conversations.resume)
@@ -41,24 +45,27 @@ def blueprint(conversations: Conversations) -> Blueprint:
 
     @routes.post("/api/conversations/<conversation_id>/start")
     async def start(conversation_id: str) -> Response:
-        body = fields(await json_body(), {"providers_set": list}, strict=False)
+        body, terms = fields(await json_body(), {"providers_set": list}, strict=False), asked_terms()
         for provider in body.get("providers_set", ()):
             one_of(GIT_PROVIDERS, provider, "body", "providers_set")
-        return answer(told(await conversations.start(conversation_id)))
+        receipt = await conversations.start(conversation_id, terms)
+        return tell(told(conversation_id, receipt.status), receipt, terms)
 
     @routes.post("/api/conversations/<conversation_id>/stop")
     async def stop(conversation_id: str) -> Response:
-        before = await conversations.stop(conversation_id)
-        message = "Conversation stopped successfully" if before != "STOPPED" else "Conversation was not running"
-        body = {"status": "ok", "conversation_id": conversation_id, "message": message, "conversation_status": before}
-        return answer(body)
+        terms = asked_terms()
+        before = await conversations.stop(conversation_id, terms)
+        was_running = before.status != "STOPPED"
+        message = "Conversation stopped successfully" if was_running else "Conversation was not running"
+        return tell(told(conversation_id, before.status, message), before, terms)
 
     @routes.post("/api/conversations/<conversation_id>/keepalive")
     async def keep_alive(conversation_id: str) -> Response:
-        seconds = _seconds(await json_body(required=False))
-        summary = await conversations.keep_alive(conversation_id, seconds)
-        until = datetime.now(UTC) + timedelta(seconds=seconds)
-        return answer(told(summary) | {"expires_at": until.isoformat(timespec="seconds").replace("+00:00", "Z")})
+        seconds, terms = _seconds(await json_body(required=False)), asked_terms()
+        receipt = await conversations.keep_alive(conversation_id, seconds, terms)
+        until = datetime.fromisoformat(receipt.at) + timedelta(seconds=seconds)
+        expires_at = until.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return tell(told(conversation_id, receipt.status) | {"expires_at": expires_at}, receipt, terms)
 
     @routes.errorhandler(ConversationNotFound)
     async def unknown(failure: ConversationNotFound) -> Response:

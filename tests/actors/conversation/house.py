@@ -74,7 +74,9 @@ class Tenancy:
         return summary.conversation_id
 
     async def say(self, conversation_id: str, text: str) -> int:
-        return await self.conversations.submit(conversation_id, MessageAction(text), size_bytes=len(text))
+        receipt = await self.conversations.submit(conversation_id, MessageAction(text), size_bytes=len(text))
+        assert receipt.event_id is not None
+        return receipt.event_id
 
     async def join(self, conversation_id: str, position: int = -1) -> tuple[ListSink, trio.CancelScope]:
         """A client, and the scope whose cancelling is its going away."""

@@ -144,7 +144,7 @@ COMMANDS: list[c.Command] = [
     c.Close(),
     c.Archive(),
     c.Unarchive(),
-    c.KeepAlive(),
+    c.KeepAlive(60),
     c.Rename("a title"),
     c.Rename(""),
     *(c.Shut(why) for why in c.Why),

@@ -10,7 +10,8 @@ from actors.conversation.cursor import Cursor
 from actors.conversation.errors import Refused, TooManyConversations
 from actors.conversation.house import Rules
 from actors.conversation.idle import IdleLimits
-from actors.conversation.messages import KeepAlive, LookAtClock
+from actors.conversation.messages import LookAtClock
+from actors.domain import commands as c
 from actors.domain.commands import BusyPolicy
 from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated
 from actors.runtime import ActorFailed, Lane, MailboxFull
@@ -119,12 +120,12 @@ async def test_stop_ends_the_run_tells_the_clients_and_is_cold_when_it_answers(a
     async with open_house(STILL, replies=LONG) as house:
         it = await house.create("$ long")
         client, _ = await house.join(it)
-        assert await house.conversations.stop(it) == "RUNNING"
+        assert (await house.conversations.stop(it)).status == "RUNNING"
         await house.settle()
         assert await house.lifecycle(it) == ("STOPPED", "STOPPED", "cold")
         assert client.told[-2:] == ["stopped", "41"]
         assert house.sandboxes[0].statistics().closed
-        assert await house.conversations.stop(it) == "STOPPED"
+        assert (await house.conversations.stop(it)).status == "STOPPED"
 
 
 async def test_a_message_after_a_stop_began_is_answered_and_not_stopped(autojump_clock: Clock) -> None:
@@ -257,7 +258,7 @@ async def test_a_run_time_that_does_not_close_ends_nobody_else(autojump_clock: C
     async with open_house(STILL) as house:
         it, sibling = await house.create(), await house.create()
         house.sandboxes[0].jams = RuntimeError("a bug in the sandbox")
-        assert await house.conversations.stop(it) == "RUNNING"
+        assert (await house.conversations.stop(it)).status == "RUNNING"
         await house.settle()
         assert (await house.lifecycle(it), await house.lifecycle(sibling)) == (
             ("STOPPED", "STOPPED", "cold"),
@@ -279,7 +280,7 @@ async def test_a_stop_while_the_run_time_opens_leaves_no_run_time(autojump_clock
     async with open_house(STILL, prepare=trio.sleep_forever) as house:
         it = await house.create("hello")
         before = trio.current_time()
-        assert await house.conversations.stop(it) == "STARTING"
+        assert (await house.conversations.stop(it)).status == "STARTING"
         assert trio.current_time() == before
         await trio.sleep(1000)
         assert house.sandboxes == []
@@ -523,7 +524,7 @@ async def test_an_address_that_outlives_its_conversation_brings_nobody_back(auto
         address = house.conversations.ref(it)
         assert await house.conversations.delete(it)
         with pytest.raises(ActorFailed, match="not_found"):
-            await address.ask(KeepAlive(1))
+            await address.ask(c.KeepAlive(1))
         assert house.conversations.statistics().registry.restarts == 0
 
 

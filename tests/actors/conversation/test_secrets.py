@@ -28,7 +28,9 @@ async def test_d41_a_secret_that_anybody_brings_is_on_no_disk_and_at_no_client(a
     disk = MemoryDisk()
     async with open_house(STILL, disk, REPLIES, masks=MASKS) as house:
         created = ConversationCreated(title=f"t {SECRET}", conversation_instructions=SECRET)
-        summary = await house.conversations.create(created, MessageAction(f"first {SECRET}", image_urls=(SECRET,)))
+        made = await house.conversations.create(created, MessageAction(f"first {SECRET}", image_urls=(SECRET,)))
+        summary = await house.conversations.summary(made.conversation_id)
+        assert summary is not None
         it = summary.conversation_id
         assert summary.title == f"t {MASK}"
         client, _ = await house.join(it)
