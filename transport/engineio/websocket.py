@@ -97,8 +97,10 @@ class WebSocket:
             await self._work.park()
 
     async def wait_below(self, low_bytes: int) -> None:
-        """Return when at most `low_bytes` are kept."""
-        while len(self._buffer) > low_bytes and not self.closing:
+        """Return when at most `low_bytes` are kept. Raises `ConnectionClosed` when they will never be."""
+        while len(self._buffer) > low_bytes:
+            if self.closing:
+                raise ConnectionClosed("the WebSocket is closing")
             await self._work.park()
 
     async def receive(self) -> list[str | bytes]:

@@ -1,10 +1,15 @@
 """Engine.IO by WebSocket and the upgrade to it, by the codes of the edges, through the real listener."""
 
+import socket
+
 import orjson
 import pytest
 import trio
+import trio.testing
 
 from tests.transport.wire import PATIENCE_SECONDS, Raw, Wire, masked, open_wire, upgrade_request
+from transport.engineio.websocket import WebSocket
+from transport.errors import ConnectionClosed
 
 pytestmark = pytest.mark.wallclock
 
@@ -161,3 +166,23 @@ async def test_d13_a_session_that_ends_takes_its_probe_with_it() -> None:
         probe = await probing(wire, sid)
         await wire.post(sid, b"1")
         assert (await probe.frames_until_eof())[-1][0] == 8
+
+
+async def test_k33_who_waits_for_room_on_a_websocket_that_closes_hears_that_there_will_be_none() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        websocket = WebSocket(stream, max_message_bytes=1000, write_timeout_seconds=5)
+        websocket.write(b"x" * 10_000_000)
+
+        async def wait() -> None:
+            with pytest.raises(ConnectionClosed):
+                await websocket.wait_below(0)
+
+        with trio.fail_after(PATIENCE_SECONDS):
+            async with stream, trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                websocket.close()
+            # Without the error this would be a loop that never lets anybody else run.
+            await wait()
