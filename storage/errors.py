@@ -14,6 +14,7 @@ __all__ = [
     "StorageFailing",
     "StoreLocked",
     "UnknownFormat",
+    "Unreadable",
 ]
 
 
@@ -58,6 +59,10 @@ class OutcomeUnknown(StorageError):
 
 class StorageFailing(StorageError):
     """Syncs of this log fail again and again: it is the disk, and it is not tried again by itself (K15)."""
+
+
+class Unreadable(StorageError):
+    """The disk could not read: nothing has changed, and later it may be well again."""
 
 
 class LogClosed(StorageError):

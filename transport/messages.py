@@ -69,6 +69,7 @@ MESSAGES: Mapping[str, Text] = {
     "server_full": Text("The server has too much waiting; try again", "服务器等待的命令过多，请重试"),
     "shutting_down": Text("The server is shutting down", "服务器正在关闭"),
     "storage_degraded": Text("The disk takes no writes at the moment; try again", "磁盘暂时无法写入，请重试"),
+    "storage_unreadable": Text("The disk could not be read; try again", "磁盘暂时无法读取，请重试"),
     "too_many_conversations": Text(
         "Too many conversations are busy; stop one or try again later", "忙碌的对话过多，请停止一个或稍后重试"
     ),

@@ -13,7 +13,15 @@ import attrs
 from actors.conversation.errors import EventIdMismatch, Refused
 from actors.domain.codec import DecodeError
 from actors.runtime import ActorCrashed, ActorFailed, AskTimedOut, Expired, MailboxFull, RegistryClosed, ServerFull
-from storage.errors import BadCursor, ConversationNotFound, CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded
+from storage.errors import (
+    BadCursor,
+    ConversationNotFound,
+    CorruptLog,
+    LogClosed,
+    OutcomeUnknown,
+    StorageDegraded,
+    Unreadable,
+)
 
 __all__ = ["INTERNAL_ERROR", "Refusal", "Refusals", "refusal"]
 
@@ -68,6 +76,7 @@ _TABLE: dict[type[Exception], Refusal] = {
     RegistryClosed: Refusal(503, "shutting_down", "The server is shutting down", 1),
     StorageDegraded: Refusal(503, "storage_degraded", "The disk takes no writes at the moment; try again", 5),
     OutcomeUnknown: Refusal(503, "outcome_unknown", "The disk failed; whether this was kept is unknown", 5),
+    Unreadable: Refusal(503, "storage_unreadable", "The disk could not be read; try again", 5),
     LogClosed: Refusal(503, "log_closed", "The conversation is being opened anew; try again", 1),
     CorruptLog: Refusal(409, "log_corrupt", "The conversation's log is damaged; an operator must look at it"),
     ActorCrashed: Refusal(500, "crashed", "The command failed and had no effect"),

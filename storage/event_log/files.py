@@ -1,10 +1,12 @@
 """The files of one log: the truth and its two caches, side by side in one folder."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import attrs
 
 from storage.disk import Disk
+from storage.errors import Unreadable
 from storage.layout import INDEX, LOG, STATE
 from storage.walk import pieces
 
@@ -28,6 +30,14 @@ class LogFiles:
     @property
     def snapshot(self) -> str:
         return self.folder + STATE
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Have what the disk raises said as what it is: `Unreadable`."""
+        try:
+            yield
+        except OSError as failure:
+            raise Unreadable(f"{self.path} could not be read: {failure}") from failure
 
     @property
     def folder(self) -> str:

@@ -41,7 +41,7 @@ class EventLog(Reader):
         """Verify, cut a torn tail into the folder `quarantine`, open.
 
         Raises `CorruptLog` for a bad middle (K16), `StorageFailing` after too many failed syncs in a row (K15),
-        `OutcomeUnknown` when one fails now, and `StorageError` when what is torn cannot be cut.
+        `OutcomeUnknown` when one fails now, `Unreadable`, and `StorageError` when what is torn cannot be cut.
         """
         return await disk.run(partial(cls._open, LogFiles(disk, path), committer, quarantine))
 

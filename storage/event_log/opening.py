@@ -44,8 +44,13 @@ class Found:
 def find(files: LogFiles, *, from_snapshot: bool = True) -> Found:
     """Verify the log from its snapshot on, or from its first byte when that does not fit or is not to be used.
 
-    Raises `OSError`.
+    Raises `Unreadable`.
     """
+    with files.reading():
+        return _find(files, from_snapshot=from_snapshot)
+
+
+def _find(files: LogFiles, *, from_snapshot: bool) -> Found:
     snapshot = snapshots.load(files.disk, files.snapshot)
     if from_snapshot and snapshot is not None and snapshot.anchor is not None:
         found = _scan_behind(files, snapshot.anchor)

@@ -41,7 +41,7 @@ class Reader:
         """Events with ids [start, min(stop, next_id)): at least one if there is one, `bytes_max` at the most unless the
         first alone is larger.
 
-        Raises `CorruptLog` when the first is damaged; up to the damage all are handed out.
+        Raises `CorruptLog` when the first is damaged; up to the damage all are handed out. Raises `Unreadable`.
         """
         stop = min(stop, self.next_id)
         if start >= stop:
@@ -54,18 +54,19 @@ class Reader:
             raise
 
     async def events(self, start: int = 0) -> AsyncIterator[bytes]:
-        """Every event from `start` on, up to what was there when the last piece was read. Raises `CorruptLog`."""
+        """Every event from `start` on, up to what was there when the last piece was read. Raises as `read` does."""
         while piece := await self.read(start, self.next_id):
             for event in piece:
                 yield event
             start += len(piece)
 
     def _read(self, start: int, stop: int, bytes_max: int, end: int) -> list[bytes]:
-        found = self._read_verified(start, stop, bytes_max, end)
-        if not found:
-            # Either the record is damaged or the offset was wrong: whoever reads every byte knows.
-            self._find_damage(end)
+        with self._files.reading():
             found = self._read_verified(start, stop, bytes_max, end)
+            if not found:
+                # Either the record is damaged or the offset was wrong: whoever reads every byte knows.
+                self._find_damage(end)
+                found = self._read_verified(start, stop, bytes_max, end)
         if not found:
             raise corrupt(self._files.path, Damage(end, start, "it reads differently each time"))
         return found
@@ -118,7 +119,7 @@ class LogView(Reader):
     async def open(
         cls, disk: Disk, path: str, distrust: Distrust | None = None, *, from_snapshot: bool = True
     ) -> "LogView":
-        """Verify the log from its snapshot on, without changing anything. Raises `OSError`, `OutcomeUnknown`."""
+        """Verify the log from its snapshot on, without changing anything. Raises `Unreadable`, `OutcomeUnknown`."""
         return await disk.run(partial(cls._open, LogFiles(disk, path), distrust or Distrust(), from_snapshot))
 
     @classmethod

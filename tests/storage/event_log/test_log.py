@@ -6,13 +6,14 @@ import orjson
 import pytest
 
 from storage.disk import Disk
-from storage.errors import CorruptLog, LogClosed, StorageError
+from storage.errors import CorruptLog, LogClosed, StorageError, Unreadable
 from storage.event_log import EventLog, LogView
 from storage.event_log.tail import TAIL_BYTES_MAX
 from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
 from storage.record import encode_batch
 from tests.fakes.faulty_disk import FaultyDisk
+from tests.fakes.sim_disk import Operation, SimDisk
 from tests.storage.committers import running_committer
 
 LOG = "c/events.jsonl"
@@ -147,3 +148,25 @@ async def test_a_closed_log_takes_nothing() -> None:
         with pytest.raises(LogClosed):
             await log.append([[b"{}"]])
     assert content(disk) == b""
+
+
+async def test_a_disk_that_cannot_read_is_told_as_that_and_nothing_has_changed() -> None:
+    disk = SimDisk()
+    disk.make_folder("c")
+    disk.replace(LOG, b"")
+    wanted = events_of(200, 2_000)
+    async with running_committer(disk) as committer:
+        log = await EventLog.open(disk, LOG, committer, "quarantine")
+        await log.append([wanted])
+        view = await LogView.open(disk, LOG)
+        disk.fail(Operation.READ, LOG, times=None)
+        for reader in (log, view):
+            with pytest.raises(Unreadable, match=LOG):
+                await reader.read(0, 10)
+        with pytest.raises(Unreadable):
+            await LogView.open(disk, LOG)
+        with pytest.raises(Unreadable):
+            await EventLog.open(disk, LOG, committer, "quarantine")
+        disk.heal()
+        assert await view.read(0, 10) == wanted[:10]
+        assert (await EventLog.open(disk, LOG, committer, "quarantine")).repair is None

@@ -11,7 +11,7 @@ from actors.conversation.errors import Refused, TooManyConversations
 from actors.conversation.service import Conversations
 from actors.conversation.summary import Summary
 from actors.runtime import AskTimedOut, Expired, MailboxFull, ServerFull
-from storage.errors import ConversationNotFound, CorruptLog, OutcomeUnknown, StorageDegraded
+from storage.errors import ConversationNotFound, CorruptLog, OutcomeUnknown, StorageDegraded, Unreadable
 from tests.transport.http.conftest import OPEN, POLICY
 from transport.http.app import make_app
 from transport.messages import MESSAGES
@@ -112,6 +112,7 @@ async def test_a_body_beyond_the_limit_is_a_413(client: Client) -> None:
         (ServerFull("x"), 503, "1"),
         (Expired("x"), 503, "1"),
         (StorageDegraded("/secret/place: full"), 503, "5"),
+        (Unreadable("/secret/place: unreadable"), 503, "5"),
         (OutcomeUnknown("/secret/place: gone"), 503, "5"),
         (AskTimedOut("x"), 504, None),
         (TooManyConversations(), 503, "10"),
