@@ -1,7 +1,7 @@
 # Everything that a newcomer types. `make run` and `make test` do all the set-up themselves.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench crash format lock clean
+.PHONY: help run test check bench crash simulate format lock clean
 
 # The first interpreter that is new enough; PYTHON=/path/to/python overrides.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -16,6 +16,7 @@ help:
 	@echo 'make test    set up and run the tests'
 	@echo 'make check   format, lint, types and import rules'
 	@echo 'make bench   measure the live round trip against python-socketio; ARGS=append: a durable append'
+	@echo 'make simulate  a whole server on virtual time, with faults, from 200 seeds; SEEDS=n FROM=s'
 	@echo 'make crash   kill -9 under load, ten times; ARGS="--rounds 1000" for a campaign'
 
 $(BIN)/python:
@@ -63,6 +64,11 @@ bench: $(VENV)/.dev-ready
 
 crash: $(VENV)/.dev-ready
 	@$(BIN)/python -m bench.crash $(ARGS)
+
+SEEDS ?= 200
+FROM ?= 0
+simulate: $(VENV)/.dev-ready
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM) $(ARGS)
 
 format: $(VENV)/.dev-ready
 	@$(BIN)/ruff format .

@@ -77,6 +77,14 @@ class CachedFile(File):
         while self.changes and self.changes[0].state is State.DURABLE:
             apply(self.media, self.changes.pop(0))
 
+    def durable(self) -> bytes:
+        """What the media hold of it whatever happens next."""
+        content = bytearray(self.media)
+        for change in self.changes:
+            if change.state is State.DURABLE:
+                apply(content, change)
+        return bytes(content)
+
     def lose(self) -> None:
         """A sync failed, and its pages are called clean."""
         for change in self.changes:
