@@ -7,6 +7,7 @@ __all__ = [
     "CorruptLog",
     "DamagedDocument",
     "LogClosed",
+    "NothingToRepair",
     "OutcomeUnknown",
     "SecretUnreadable",
     "StorageDegraded",
@@ -67,6 +68,10 @@ class Unreadable(StorageError):
 
 class LogClosed(StorageError):
     """The log takes no more events: it was closed, or a sync on it has failed."""
+
+
+class NothingToRepair(StorageError):
+    """The log is whole: nothing is cut."""
 
 
 class DamagedDocument(StorageError):

@@ -146,6 +146,10 @@ class Store:
         path = self._path(conversation_id, LOG)
         return await LogView.open(self.disk, path, self._committer.distrust, from_snapshot=False)
 
+    def forget_doubts(self, conversation_id: str) -> None:
+        """Its log is another file now, on the disk and whole: what was held against the one before is over."""
+        self._committer.distrust.forget(self._path(conversation_id, LOG))
+
     async def delete(self, conversation_id: str) -> None:
         """Have the conversation gone, durably; its bytes are removed afterwards. Raises `ConversationNotFound`."""
         grave = f"{TRASH}/{conversation_id}-{uuid4().hex}"

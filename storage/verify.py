@@ -19,7 +19,7 @@ from storage import snapshot as snapshots
 from storage.disk import Disk
 from storage.findings import Code, Finding
 from storage.layout import CONVERSATIONS, LOG, STATE, is_conversation_id
-from storage.record import Damage
+from storage.record import Anchor, Damage
 from storage.snapshot import Snapshot
 from storage.surroundings import strays
 from storage.walk import Located, LogWalk
@@ -145,6 +145,7 @@ class _Check:
         # Before the log: whatever it knows was durable by then, and so is there when the log is read.
         self._snapshot = snapshots.load(disk, self._state_path)
         self._findings: list[Finding] = []
+        self._is_corrupt = False
 
     def run(self) -> Checked:
         self._read_events()
@@ -172,38 +173,40 @@ class _Check:
                     is_readable = False
                     place = Damage(located.offset, record.id, why)
                     self._add(Code.EVENT_UNREADABLE, place, before=record.id)
-                if is_readable and self._snapshot is not None and record.id == self._snapshot.position:
-                    self._compare(self._snapshot, located)
+                if self._snapshot is not None and self._snapshot.anchor is not None:
+                    self._compare(self._snapshot, self._snapshot.anchor, located, is_readable=is_readable)
 
-    def _compare(self, snapshot: Snapshot, located: Located) -> None:
-        if snapshot.anchor is None:
-            return  # no more than a memory that the log was found damaged
-        fits = snapshot.anchor == located.anchor
-        differs = self._witness.differs(snapshot.document) if fits else None
+    def _compare(self, snapshot: Snapshot, anchor: Anchor, located: Located, *, is_readable: bool) -> None:
+        if located.record.id != snapshot.position:
+            return
+        if located.anchor != anchor:
+            why = f"{STATE} was made at another record with this id"
+            self._add(Code.LOG_SHORT, Damage(located.offset, snapshot.position, why), before=snapshot.position)
+            return
+        differs = self._witness.differs(snapshot.document) if is_readable else ""
         if differs is None:
-            self._tell_snapshot(Code.SNAPSHOT_IGNORED, "it was made by another version, or of another log")
+            self._tell_snapshot(Code.SNAPSHOT_IGNORED, "it was made by another version")
         elif differs:
-            self._tell_snapshot(
-                Code.SNAPSHOT_WRONG, f"replay gives another state at event {snapshot.position}: {differs}"
-            )
+            why = f"replay gives another state at event {snapshot.position}: {differs}"
+            self._tell_snapshot(Code.SNAPSHOT_WRONG, why)
 
     def _look_behind(self) -> None:
         walk = self._walk
         if not walk.is_torn:
             return
-        behind, is_corrupt = 0, False
+        behind = 0
         for located in walk.behind():
             behind += 1
-            is_corrupt = is_corrupt or walk.is_later(located.record)
+            self._is_corrupt = self._is_corrupt or walk.is_later(located.record)
         place = walk.stop or Damage(walk.good_bytes, walk.next_id, "the last batch has no end")
-        self._add(Code.LOG_CORRUPT if is_corrupt else Code.LOG_TORN, place, before=walk.next_id, behind=behind)
+        self._add(Code.LOG_CORRUPT if self._is_corrupt else Code.LOG_TORN, place, before=walk.next_id, behind=behind)
 
     def _look_at_snapshot(self) -> None:
         next_id = self._walk.next_id
         if self._snapshot is None:
             if self._disk.exists(self._state_path):
                 self._tell_snapshot(Code.SNAPSHOT_IGNORED, "it is damaged, or from a newer version")
-        elif self._snapshot.position >= next_id:
+        elif self._snapshot.position >= next_id and not self._is_corrupt:
             why = f"{STATE} was made at event {self._snapshot.position}, and the log ends before it"
             self._add(Code.LOG_SHORT, Damage(self._walk.good_bytes, next_id, why), before=next_id)
 

@@ -73,6 +73,10 @@ MESSAGES: Mapping[str, Text] = {
     "too_many_conversations": Text(
         "Too many conversations are busy; stop one or try again later", "忙碌的对话过多，请停止一个或稍后重试"
     ),
+    "nothing_to_repair": Text("Nothing is wrong with the log", "日志完好，无需修复"),
+    "plan_changed": Text(
+        "The repair would no longer do what was planned; look at the plan again", "修复方案已有变化，请重新查看"
+    ),
     # --- reasons why a conversation is as it is ------------------------------------------------------------------
     "activation_timeout": Text("The conversation could not be opened in time", "未能及时打开对话"),
     "crash_loop": Text("The conversation failed again and again and was given up", "对话反复失败，已放弃"),

@@ -18,6 +18,7 @@ from storage.errors import (
     ConversationNotFound,
     CorruptLog,
     LogClosed,
+    NothingToRepair,
     OutcomeUnknown,
     StorageDegraded,
     Unreadable,
@@ -79,6 +80,7 @@ _TABLE: dict[type[Exception], Refusal] = {
     Unreadable: Refusal(503, "storage_unreadable", "The disk could not be read; try again", 5),
     LogClosed: Refusal(503, "log_closed", "The conversation is being opened anew; try again", 1),
     CorruptLog: Refusal(409, "log_corrupt", "The conversation's log is damaged; an operator must look at it"),
+    NothingToRepair: Refusal(409, "nothing_to_repair", ""),
     ActorCrashed: Refusal(500, "crashed", "The command failed and had no effect"),
 }
 

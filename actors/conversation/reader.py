@@ -20,7 +20,7 @@ from actors.conversation.state import State
 from actors.conversation.statistics import Statistics
 from actors.conversation.summary import Place, Summary, summarise
 from actors.runtime import Registry, Residency
-from storage.errors import ConversationNotFound, CorruptLog
+from storage.errors import ConversationNotFound, CorruptLog, StorageError
 from storage.event_log import EventLog, LogView
 
 __all__ = ["Page", "Reader"]
@@ -49,8 +49,8 @@ class Reader:
     def __init__(self, house: House, registry: Registry[Message]) -> None:
         self._house = house
         self._registry = registry
-        # Being deleted: no question and no command reaches them any more.
-        self._dying: set[str] = set()
+        # Being deleted or repaired: no command reaches them, and this is what whoever tries is told.
+        self._out_of_reach: dict[str, StorageError] = {}
 
     async def summary(self, conversation_id: str) -> Summary | None:
         """None for an unknown id; brings nothing to life."""
@@ -81,9 +81,11 @@ class Reader:
         return await self._read(conversation_id, read)
 
     def require(self, conversation_id: str) -> None:
-        """That there is such a conversation; brings nothing to life."""
-        if not self._house.store.exists(conversation_id) or conversation_id in self._dying:
+        """That there is such a conversation, and commands reach it; brings nothing to life. Raises `LogClosed` too."""
+        if not self._house.store.exists(conversation_id):
             raise ConversationNotFound(conversation_id)
+        if conversation_id in self._out_of_reach:
+            raise self._out_of_reach[conversation_id].with_traceback(None)
 
     async def microagents(self, conversation_id: str) -> tuple[Microagent, ...]:
         """What its workspace instructs agents with. Brings nothing to life."""

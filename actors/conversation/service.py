@@ -16,11 +16,13 @@ from actors.conversation.commander import Commander
 from actors.conversation.creation import Creation, OneAtATime, Plan, creation, plan_creation
 from actors.conversation.cursor import Cursor
 from actors.conversation.drain import drain
-from actors.conversation.errors import BadKey, KeyReused, TooManyConversations
+from actors.conversation.errors import BadKey, KeyReused, Refused, TooManyConversations
 from actors.conversation.house import LOG_CORRUPT, STOP_DEADLINE_SECONDS, House, Rules
+from actors.conversation.mending import RepairPlan, make_plan, mend
 from actors.conversation.messages import LookAtClock, Message, Subscribe, Unsubscribe
 from actors.conversation.run_time import MakeSandbox
 from actors.conversation.slots import Slots
+from actors.conversation.summary import describe
 from actors.conversation.surroundings import Surroundings
 from actors.domain import commands as c
 from actors.domain.events import ConversationCreated, MessageAction
@@ -40,8 +42,16 @@ from actors.runtime import (
     open_supervisor,
 )
 from storage.catalogue import Entry
-from storage.errors import ConversationNotFound, CorruptLog, OutcomeUnknown, StorageError
+from storage.errors import (
+    ConversationNotFound,
+    CorruptLog,
+    LogClosed,
+    NothingToRepair,
+    OutcomeUnknown,
+    StorageError,
+)
 from storage.event_log import EventLog
+from storage.findings import Code
 from storage.store import Store
 
 __all__ = ["Conversations", "open_conversations"]
@@ -113,20 +123,33 @@ class Conversations(Commander):
             raise
 
     async def delete(self, conversation_id: str) -> bool:
-        """Stop it and have it gone, durably; False if there was none. Works on damaged logs."""
-        if not self._house.store.exists(conversation_id) or conversation_id in self._dying:
+        """Stop it and have it gone, durably; False if there was none. Works on damaged logs.
+
+        Raises `LogClosed` while it is being repaired.
+        """
+        if not self._house.store.exists(conversation_id) or self._is_being_deleted(conversation_id):
             await trio.lowlevel.checkpoint()
             return False
         # From here on nobody else reaches it, so nothing wakes it while its folder goes.
-        self._dying.add(conversation_id)
-        try:
-            await self._bring_down(conversation_id)
+        async with self._taken_down(conversation_id, ConversationNotFound(conversation_id)):
             await self._house.store.delete(conversation_id)
-        finally:
-            self._dying.discard(conversation_id)
         return True
 
-    async def _bring_down(self, conversation_id: str) -> None:
+    def _is_being_deleted(self, conversation_id: str) -> bool:
+        return isinstance(self._out_of_reach.get(conversation_id), ConversationNotFound)
+
+    @asynccontextmanager
+    async def _taken_down(self, conversation_id: str, told: StorageError) -> AsyncIterator[None]:
+        """Nobody has its log open, and no command reaches it, for the block; who tries is `told` so."""
+        self.require(conversation_id)
+        self._out_of_reach[conversation_id] = told
+        try:
+            await self._bring_down(conversation_id, told)
+            yield
+        finally:
+            del self._out_of_reach[conversation_id]
+
+    async def _bring_down(self, conversation_id: str, told: StorageError) -> None:
         try:
             with trio.move_on_after(STOP_DEADLINE_SECONDS):
                 ref = self._registry.ref(conversation_id)
@@ -135,7 +158,43 @@ class Conversations(Commander):
         except (ActorError, StorageError) as failure:
             # It cannot even be asked: then it is taken down as it is.
             logger.warning("closing_failed", conversation_id=conversation_id, error=str(failure))
-        await self._registry.remove(conversation_id, ConversationNotFound(conversation_id))
+        await self._registry.remove(conversation_id, told)
+
+    # --- the operator's ------------------------------------------------------------------------------------------
+
+    async def repair_plan(self, conversation_id: str) -> RepairPlan:
+        """What cutting its log before the damage would take with it (K16). Raises `NothingToRepair`, `Unreadable`."""
+        self.require(conversation_id)
+        disk = self._house.store.disk
+        plan = await disk.run(partial(make_plan, disk, conversation_id))
+        if plan.cut.code is Code.LOG_TORN and self._is_alive(conversation_id):
+            raise NothingToRepair("nothing is wrong with the log: it is being written at this moment")
+        return plan
+
+    async def repair(self, conversation_id: str, keep_events: int) -> RepairPlan:
+        """Cut its log so that `keep_events` stay, as was planned; then it lives again, and clients begin anew.
+
+        Raises `Refused` when that is not the plan any more, `NothingToRepair`, and `StorageError`.
+        """
+        if self._closing:
+            raise RegistryClosed("the server is shutting down")
+        _require_planned(await self.repair_plan(conversation_id), keep_events)
+        async with self._taken_down(conversation_id, LogClosed("the log is being repaired")):
+            return await self._mend(conversation_id, keep_events)
+
+    async def _mend(self, conversation_id: str, keep_events: int) -> RepairPlan:
+        disk, catalogue = self._house.store.disk, self._house.store.catalogue
+        plan = await disk.run(partial(make_plan, disk, conversation_id))
+        _require_planned(plan, keep_events)
+        events = await disk.run(partial(mend, disk, plan, self._house.surroundings.now()))
+        self._house.store.forget_doubts(conversation_id)
+        entry = describe(conversation_id, events[0])
+        if entry is not None:
+            # Its first event was lost, and with it what listings filter by.
+            catalogue.remove(conversation_id)
+            catalogue.add(entry)
+        logger.warning("log_repaired", conversation_id=conversation_id, kept=keep_events, cut_bytes=plan.cut.cut_bytes)
+        return plan
 
     # --- subscriptions -------------------------------------------------------------------------------------------
 
@@ -219,6 +278,12 @@ async def open_conversations(
                 yield conversations
                 await stop_clock()
                 await conversations.drain(trio.CancelScope(deadline=trio.current_time()))
+
+
+def _require_planned(plan: RepairPlan, keep_events: int) -> None:
+    if plan.cut.keep_events != keep_events:
+        told = f"now {plan.cut.keep_events} events would stay, not {keep_events}: look at the plan again"
+        raise Refused("plan_changed", told)
 
 
 async def _ring(house: House) -> None:

@@ -91,6 +91,12 @@ def test_k16_a_flipped_byte_in_the_middle_is_told_with_its_place_and_what_lies_a
         assert (found.events, found.is_damaged) == (4, True)
 
 
+def test_k16_that_the_snapshot_knows_of_what_lies_behind_the_damage_is_nothing_more() -> None:
+    log = b"".join(GOOD).replace(b'"n":4', b'"n":3')
+    assert codes(checked(disk_with(log, snapshot_at(8, 9)))) == [Code.LOG_CORRUPT]
+    assert codes(checked(disk_with(b"".join(GOOD)[:-3], snapshot_at(9, 10)))) == [Code.LOG_TORN, Code.LOG_SHORT]
+
+
 @pytest.mark.parametrize("cut", [1, 20, len(GOOD[9]) - 1])
 def test_k16_a_torn_end_is_told_as_one(cut: int) -> None:
     [finding] = checked(disk_with(b"".join(GOOD)[:-cut])).findings
@@ -139,7 +145,7 @@ def test_k26_an_event_that_makes_no_sense_is_told_once_and_what_follows_it_is_no
     [
         (snapshot_at(6, 8), [Code.SNAPSHOT_WRONG]),
         (snapshot_at(6, "of another version"), [Code.SNAPSHOT_IGNORED]),
-        (snapshot_at(6, 7, lines_of(*[b'{"of":"another log"}'] * 7)), [Code.SNAPSHOT_IGNORED]),
+        (snapshot_at(6, 7, lines_of(*[b'{"of":"another log"}'] * 7)), [Code.LOG_SHORT]),
         (b"{", [Code.SNAPSHOT_IGNORED]),
         (snapshot_at(6, 7).replace(b'"format":2', b'"format":3'), [Code.SNAPSHOT_IGNORED]),
         (snapshots.encode(Snapshot(6, None, None)), []),
@@ -150,7 +156,7 @@ def test_k26_an_event_that_makes_no_sense_is_told_once_and_what_follows_it_is_no
 def test_k18_a_snapshot_is_held_against_what_replay_gives(state: bytes, expected: list[Code]) -> None:
     found = checked(disk_with(b"".join(GOOD), state))
     assert codes(found) == expected
-    assert found.is_damaged is (expected == [Code.SNAPSHOT_WRONG])
+    assert found.is_damaged is (expected in ([Code.SNAPSHOT_WRONG], [Code.LOG_SHORT]))
 
 
 def test_an_end_that_changes_meanwhile_is_being_written_and_no_damage() -> None:

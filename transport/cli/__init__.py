@@ -26,6 +26,10 @@ _VERIFY = """Read every record of every log, decode and replay its events, hold 
 the rest of the data folder. Nothing is changed and nothing is locked: a server may run meanwhile. Exit status: 0 all
 good, 1 damage found, 2 could not be run."""
 
+_REPAIR = """Show what of a damaged log would be lost, ask, keep the damaged file in quarantine/, and leave the events
+before the damage with one that says what was done. With a server on the data folder, --url has the server do it.
+Exit status: 0 repaired or nothing to repair, 1 left as it was, 2 could not be run."""
+
 
 def main() -> None:
     """Run the command line."""
@@ -80,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="say it as one JSON object")
     _add_folder(verify)
     verify.set_defaults(run=_verify, could_not_run=2, fail=verify.error)
+    repair = commands.add_parser("repair", help="cut a damaged log before its damage", description=_REPAIR)
+    repair.add_argument("conversation", metavar="CONVERSATION", help="its id")
+    repair.add_argument("--yes", action="store_true", help="do not ask")
+    _add_folder(repair)
+    repair.add_argument("--url", help="of the server that runs on the data folder; it does the repair")
+    repair.add_argument("--key", help="of that server; better in SESSION_API_KEY")
+    repair.set_defaults(run=_repair, could_not_run=2, fail=repair.error)
     return parser
 
 
@@ -114,3 +125,11 @@ def _verify(arguments: argparse.Namespace) -> int:
     from transport.cli.verify import verify
 
     return verify(arguments)
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    if arguments.url is not None and (arguments.data or arguments.config):
+        arguments.fail("--url is for a server's own folder: give no --data and no --config with it")
+    from transport.cli.repair import repair
+
+    return repair(arguments)

@@ -7,14 +7,10 @@ person is told, since only they can see in the history whether it arrived.
 """
 
 import io
-import json
 import sys
-import urllib.error
-import urllib.request
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -22,8 +18,8 @@ import attrs
 import trio
 import trio_websocket
 
-from transport.addresses import is_http_address
 from transport.cli.lines import line
+from transport.cli.server import ServerError, WrongKey, address, ask_server, key_headers, why
 from transport.engineio.codec import PacketType as EnginePacketType
 from transport.engineio.codec import decode_text, text_packet
 from transport.errors import TransportError
@@ -48,10 +44,6 @@ ATTACHMENTS_MAX = 10
 DECISIONS = {"y": "user_confirmed", "yes": "user_confirmed", "n": "user_rejected", "no": "user_rejected"}
 """What may be said to an agent that asks whether to run a command; anything else is a message."""
 
-REQUEST_TIMEOUT_SECONDS = 10.0
-
-WRONG_KEY = "the server wants another key (SESSION_API_KEY or --key)"
-
 PONG = text_packet(EnginePacketType.PONG).text.decode()
 
 
@@ -60,12 +52,14 @@ class ChatError(OSError):
 
 
 def chat(url: str, conversation_id: str | None, key: str | None = None, *, command: str = "greenroom") -> None:
-    """Talk until the end of the input. `command` is how ours is typed. Raises `ChatError` and `KeyboardInterrupt`."""
+    """Talk until the end of the input. `command` is how ours is typed. Raises `ChatError`, `ServerError` and
+    `KeyboardInterrupt`.
+    """
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    server = _checked(url)
-    headers = _key_headers(key)
+    server = address(url)
+    headers = key_headers(key)
     chosen = conversation_id or _create(server, headers)
     print(f"conversation {chosen}  (resume: {command} chat --url {server} --conversation {chosen})", flush=True)
     is_interrupted = False
@@ -77,49 +71,26 @@ def chat(url: str, conversation_id: str | None, key: str | None = None, *, comma
         raise KeyboardInterrupt  # bare, as the command line expects it, not in a group
 
 
-def _checked(url: str) -> str:
-    if not is_http_address(url):
-        raise ChatError(f"{url} is not the address of a server; it looks like http://127.0.0.1:3000")
-    return url.rstrip("/")
-
-
-def _key_headers(key: str | None) -> dict[str, str]:
-    if key and not all("!" <= sign <= "~" for sign in key):
-        raise ChatError("a key is ASCII letters, digits and signs, without spaces")
-    return {"X-Session-API-Key": key} if key else {}
-
-
 def _create(url: str, headers: Mapping[str, str]) -> str:
-    request = urllib.request.Request(  # noqa: S310 - http or https, as checked
-        f"{url}/api/conversations", b"{}", {"Content-Type": "application/json", **headers}, method="POST"
-    )
-    # No proxy, whatever the environment says: the socket takes none either.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=REQUEST_TIMEOUT_SECONDS) as answer:
-            return str(json.load(answer)["conversation_id"])
-    except urllib.error.HTTPError as failure:
-        said = WRONG_KEY if failure.code == 401 else f"no conversation from {url}: HTTP {failure.code}"
-        raise ChatError(said) from failure
-    except (OSError, HTTPException) as failure:
-        raise ChatError(f"no conversation from {url}: {_why(failure)}") from failure
-    except (ValueError, TypeError, KeyError) as failure:
+        return str(ask_server(url, "POST", "/api/conversations", {}, headers=headers)["conversation_id"])
+    except WrongKey:
+        raise
+    except ServerError as failure:
+        raise ChatError(f"no conversation from {url}: {failure}") from failure
+    except KeyError as failure:
         raise ChatError(f"no conversation from {url}: the answer is not Greenroom's") from failure
 
 
 def _why(failure: BaseException) -> str:
     """In a person's words."""
     match failure:
-        case urllib.error.URLError(reason=BaseException() as reason):
-            return _why(reason)
         case trio_websocket.HandshakeError() if failure.__cause__ is not None:
             return _why(failure.__cause__)
         case trio_websocket.ConnectionClosed():
             return "the server went away"
-        case OSError(strerror=str(words)):
-            return words
         case _:
-            return str(failure) or type(failure).__name__
+            return why(failure)
 
 
 @attrs.define
@@ -242,7 +213,7 @@ class _Chat:
                 self._socket, self._tries = socket, 0
                 self._changed.unpark_all()
             case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data={"message": "invalid_session_api_key"}):
-                raise ChatError(WRONG_KEY)
+                raise ChatError(str(WrongKey()))
             case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data={"message": message}):
                 raise ChatError(f"the server refused: {message}")
             case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data=data):

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from actors.conversation.service import Conversations
 from transport.admission import Admission, folded
 from transport.guard import log_failure
+from transport.http import admin as admin_routes
 from transport.http import conversations as conversation_routes
 from transport.http import events as event_routes
 from transport.http import lifecycle as lifecycle_routes
@@ -64,6 +65,7 @@ def make_app(
     app.register_blueprint(conversation_routes.blueprint(conversations))
     app.register_blueprint(lifecycle_routes.blueprint(conversations))
     app.register_blueprint(event_routes.blueprint(conversations))
+    app.register_blueprint(admin_routes.blueprint(conversations))
     for resource in resources:
         app.register_blueprint(resource)
     app.register_blueprint(trajectory_routes.blueprint(conversations))
