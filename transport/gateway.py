@@ -99,7 +99,13 @@ class Gateway:
             return self._refuse("no_conversation_id", "No conversation_id in query params")
         if not self._admission.admits(connection.headers, connection.query):
             return self._refuse("invalid_session_api_key", "invalid_session_api_key")
-        summary = await self._conversations.summary(conversation_id)
+        try:
+            summary = await self._conversations.summary(conversation_id)
+        except StorageError as failure:
+            told = self._refusals.tell(failure)
+            if told is None:
+                raise
+            return Refuse(told.message)
         if summary is None:
             return self._refuse("not_found", "Conversation not found", {"msg_id": "CONVERSATION$NOT_FOUND"})
         epoch, last_id = summary.lifecycle["stream_epoch"], summary.lifecycle["last_event_id"]

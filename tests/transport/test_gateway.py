@@ -8,7 +8,9 @@ import attrs
 import orjson
 import trio
 
+from storage.disk import Disk
 from tests.actors.conversation.house import Tenancy, open_house
+from tests.fakes.sim_disk import Operation, SimDisk
 from tests.transport.http.conftest import OPEN
 from tests.transport.wire import Raw
 from transport.engineio.endpoint import Upgrade
@@ -37,8 +39,8 @@ class Lobby:
 
 
 @asynccontextmanager
-async def open_lobby() -> AsyncIterator[Lobby]:
-    async with open_house() as tenancy, trio.open_nursery() as nursery:
+async def open_lobby(disk: Disk | None = None) -> AsyncIterator[Lobby]:
+    async with open_house(disk=disk) as tenancy, trio.open_nursery() as nursery:
         lobby = Lobby(tenancy)
         endpoint = Server({"/": Gateway(tenancy.conversations, OPEN)}).endpoint
 
@@ -69,6 +71,18 @@ async def test_no_id_and_an_unknown_one_are_refused_and_create_nothing() -> None
         kind, body = await lobby.join(f"&conversation_id={'0' * 32}")
         assert (kind, body["data"]) == (b"44", {"msg_id": "CONVERSATION$NOT_FOUND"})
         assert await lobby.tenancy.conversations.page(limit=1, cursor=None, where={}) == ([], None)
+
+
+async def test_a_client_whose_conversation_cannot_be_read_is_told_so() -> None:
+    disk = SimDisk()
+    async with open_lobby(disk) as lobby:
+        conversation_id = await lobby.tenancy.create()
+        await lobby.tenancy.conversations.stop(conversation_id)
+        disk.fail(Operation.READ, "*.jsonl", times=None)
+        kind, body = await lobby.join(f"&conversation_id={conversation_id}")
+        assert (kind, body) == (b"44", {"message": MESSAGES["storage_unreadable"].en})
+        disk.heal()
+        assert (await lobby.join(f"&conversation_id={conversation_id}"))[0] == b"40"
 
 
 # --- K11, K12: what stands beside `action`, and what the ack says of it ---
