@@ -49,4 +49,5 @@ RARE = (
     "reader fell behind",
     "slow reader dropped",
     "deleted",
+    "replayed",
 )

@@ -92,7 +92,8 @@ class NothingIsRewritten:
 
 
 class AcknowledgedStays:
-    """K8, K13: what was acknowledged is there, once; what was refused is not; nothing is there twice."""
+    """K8, K11, K13: what was acknowledged is there, once, where it was said to be; what was refused is not; nothing is
+    there twice, however often it was tried under its key."""
 
     def check(self, evidence: Evidence) -> None:
         texts = {key: Counter(evidence.messages(key)) for key in evidence.logs}
@@ -103,6 +104,14 @@ class AcknowledgedStays:
             }[command.outcome]  # fmt: skip
             if command.conversation_id in texts and count not in allowed:
                 raise Violation(f"{command.text!r} is {command.outcome} and there {count} times")
+            self._check_place(command, evidence)
+
+    def _check_place(self, command: Command, evidence: Evidence) -> None:
+        events = evidence.events(command.conversation_id)
+        if command.event_id is not None and events:
+            args = events[command.event_id].get("args", {}) if command.event_id < len(events) else {}
+            if args.get("content") != command.text:
+                raise Violation(f"{command.text!r} was said to be event {command.event_id}, and is not")
 
 
 class SendersKeepTheirOrder:
@@ -111,7 +120,8 @@ class SendersKeepTheirOrder:
     def check(self, evidence: Evidence) -> None:
         sent: dict[tuple[str, str], list[str]] = defaultdict(list)
         for command in evidence.commands:
-            sent[command.sender, command.conversation_id].append(command.text)
+            if command.tries == 1:  # what was tried again may come after what was sent later
+                sent[command.sender, command.conversation_id].append(command.text)
         for (sender, key), texts in sent.items():
             wanted = set(texts)
             found = [text for text in evidence.messages(key) if text in wanted]

@@ -142,6 +142,9 @@ class Voice:
         if not refused:
             self.ledger.acknowledged(self.conversation_id, command.text)
             command.settle(Outcome.ACKNOWLEDGED)
+            if command.has_key:
+                command.event_id = data[0]["event_id"]
+                self.ledger.world.trace.reached["replayed"] += data[0]["replayed"]
         else:
             self.ledger.world.trace.reached[f"refused {data[0]['code']}"] += 1
             command.settle(Outcome.UNKNOWN if data[0]["code"] in UNKNOWN else Outcome.REFUSED)
@@ -149,33 +152,34 @@ class Voice:
     # --- what it does ------------------------------------------------------------------------------------------------
 
     async def _talk(self) -> None:
+        """Until it has had enough."""
+        habits = (self._note, self._try_again, self._text, self._flood, self._ask_for_state)
         while True:
             await trio.sleep(self.random.choice((0.0, 0.01, 0.1, self.random.uniform(0, QUIET_SECONDS_MAX))))
-            if not self._joined:
+            if not self._joined or self.link is None:
                 continue
-            match self.random.choices(
-                ("note", "text", "flood", "state", "stall", "vanish", "leave"), (30, 12, 3, 4, 3, 3, 3)
-            )[0]:
-                case "note":
-                    self._note()
-                case "text":
-                    self._say({"action": "message", "args": {"content": self.random.choice(TEXTS)}}, None)
-                case "flood":
-                    for _ in range(self.random.randint(2, 20)):
-                        self._note()
-                case "state":
-                    state = self.random.choice(("stopped", "paused", "running"))
-                    self._say({"action": "change_agent_state", "args": {"agent_state": state}}, None)
+            match self.random.choices(("do", "stall", "vanish", "leave"), (54, 3, 3, 3))[0]:
+                case "do":
+                    self.random.choices(habits, (30, 5, 12, 3, 4))[0]()
                 case "stall":
                     await self._stall()
                 case "vanish":
-                    assert self.link is not None
                     self.link.vanish()
                     return
                 case _:
-                    assert self.link is not None
                     self.link.send("41")
                     return
+
+    def _text(self) -> None:
+        self._say({"action": "message", "args": {"content": self.random.choice(TEXTS)}}, None)
+
+    def _flood(self) -> None:
+        for _ in range(self.random.randint(2, 20)):
+            self._note()
+
+    def _ask_for_state(self) -> None:
+        state = self.random.choice(("stopped", "paused", "running"))
+        self._say({"action": "change_agent_state", "args": {"agent_state": state}}, None)
 
     async def _stall(self) -> None:
         link = self.link
@@ -187,9 +191,22 @@ class Voice:
         link.go_on()
 
     def _note(self) -> None:
-        text = f"/note {self.name} {self._sent}"
-        action = {"action": "message", "args": {"content": text}}
-        self._say(action, self.ledger.command(self.name, self.conversation_id, text))
+        text, has_key = f"/note {self.name} {self._sent}", self.random.random() < 0.5
+        self._tell(self.ledger.command(self.name, self.conversation_id, text, has_key=has_key))
+
+    def _tell(self, command: Command) -> None:
+        action: dict[str, Any] = {"action": "message", "args": {"content": command.text}}
+        if command.key is not None:
+            action["idempotency_key"] = command.key
+        self._say(action, command)
+
+    def _try_again(self) -> None:
+        """What nobody knows the outcome of; under its key it is safe to send it again."""
+        for command in self.ledger.commands:
+            mine = (command.sender, command.conversation_id) == (self.name, self.conversation_id)
+            if mine and command.has_key and command.outcome is Outcome.UNKNOWN:
+                command.try_again()
+                self._tell(command)
 
     def _say(self, action: dict[str, Any], command: Command | None) -> None:
         assert self.link is not None

@@ -27,20 +27,35 @@ class Outcome(StrEnum):
 
 @attrs.define(eq=False)
 class Command:
-    """A message with a text of its own."""
+    """A message with a text of its own, which is its key as well if it has one (K11). `event_id` is what a client was
+    told of where it is."""
 
     sender: str
     conversation_id: str
     text: str
+    has_key: bool = False
     outcome: Outcome = Outcome.PENDING
+    event_id: int | None = None
+    tries: int = 1
     answers: int = 0
+
+    @property
+    def key(self) -> str | None:
+        return self.text.replace(" ", ".") if self.has_key else None
+
+    def try_again(self) -> None:
+        """The same command under the same key, since nobody knows what became of it."""
+        self.tries += 1
+        self.outcome, self.answers = Outcome.PENDING, 0
 
     def settle(self, outcome: Outcome) -> None:
         """Raises `Violation` at the second answer."""
         self.answers += 1
         if self.answers > 1:
             raise Violation(f"{self.text!r} was answered twice: {self.outcome}, {outcome}")
-        self.outcome = outcome
+        # That one try had no effect says nothing of those before it.
+        is_open = outcome is Outcome.REFUSED and self.tries > 1
+        self.outcome = Outcome.UNKNOWN if is_open else outcome
 
     def lose(self) -> None:
         """Whoever waited for the answer is gone, or the server is."""
@@ -63,8 +78,8 @@ class Ledger:
     deleted: list[str] = attrs.field(factory=list)
     commands: list[Command] = attrs.field(factory=list)
 
-    def command(self, sender: str, conversation_id: str, text: str) -> Command:
-        command = Command(sender, conversation_id, text)
+    def command(self, sender: str, conversation_id: str, text: str, *, has_key: bool = False) -> Command:
+        command = Command(sender, conversation_id, text, has_key)
         self.commands.append(command)
         return command
 

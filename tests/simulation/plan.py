@@ -56,10 +56,11 @@ class End:
 
 @attrs.frozen
 class DiskFails:
-    """So many operations of this kind fail from then on."""
+    """So many operations of this kind fail from then on, on files of such a name; at 0 the server starts with it."""
 
     at: float
     operation: Operation
+    path: str
     times: int
     code: int
     keep_bytes: int
@@ -138,7 +139,9 @@ def _fault(random: Random) -> Fault:
             operation = random.choice((Operation.WRITE, Operation.SYNC, Operation.READ, Operation.TRUNCATE))
             times = random.choice((1, 1, 1, 2, 4, 12))
             keep = random.choice((0, 1, 40))
-            return DiskFails(at, operation, times, errno.EIO, keep, random.random() < 0.5)
+            path = random.choice(("*.jsonl", "*.jsonl", "*"))
+            at = random.choice((at, at, at, 0.0))
+            return DiskFails(at, operation, path, times, errno.EIO, keep, random.random() < 0.5)
         case "full":
             return DiskIsFull(at, random.choice((0, 100, 2_000)), random.uniform(0.5, 10))
         case "crash":

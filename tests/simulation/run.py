@@ -106,6 +106,9 @@ class _Run:
     async def _live(self, life: Life, number: int) -> None:
         self.world.trace.note("life", number=number, end=life.end)
         stage = Stage(self.world)
+        for fault in life.faults:
+            if isinstance(fault, plan.DiskFails) and fault.at == 0:
+                self._fail(fault)
         with trio.CancelScope() as scope:
             die = partial(self._die, life.end.ending, scope)
             if life.end.at_step is not None:
@@ -167,15 +170,9 @@ class _Run:
                 await trio.sleep_until(began + fault.at)
                 self.world.trace.note("fault", fault=fault)
                 match fault:
-                    case plan.DiskFails(operation=operation, times=times, code=code):
-                        self.disk.fail(
-                            operation,
-                            "*.jsonl",
-                            times=times,
-                            code=code,
-                            keep_bytes=fault.keep_bytes,
-                            pages_turn_clean=fault.pages_turn_clean,
-                        )
+                    case plan.DiskFails():
+                        if fault.at > 0:
+                            self._fail(fault)
                     case plan.DiskIsFull():
                         nursery.start_soon(self._fill, fault)
                     case plan.CrashActor():
@@ -184,6 +181,16 @@ class _Run:
                         stage.sandbox_fails.append(fault)
                     case plan.Passivate(conversation=place):
                         nursery.start_soon(self._passivate, premises, place)
+
+    def _fail(self, fault: plan.DiskFails) -> None:
+        self.disk.fail(
+            fault.operation,
+            fault.path,
+            times=fault.times,
+            code=fault.code,
+            keep_bytes=fault.keep_bytes,
+            pages_turn_clean=fault.pages_turn_clean,
+        )
 
     async def _fill(self, fault: plan.DiskIsFull) -> None:
         disk = self.disk

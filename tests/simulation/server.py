@@ -19,7 +19,7 @@ from actors.conversation.idle import IdleLimits
 from actors.conversation.messages import Message, Subscribe
 from actors.conversation.service import Conversations, open_conversations
 from actors.conversation.summary import describe
-from actors.domain.commands import Shut
+from actors.domain.commands import Command, Shut
 from actors.runtime import Context, Envelope
 from actors.sandbox.errors import SandboxUnavailable
 from actors.sandbox.port import Sandbox
@@ -146,6 +146,12 @@ class StagedActor(ConversationActor):
         self._stage.point("turn of many" if len(batch) > 1 else "turn", self._key)
         await super().turn(batch)
         self._stage.point("turned", self._key)
+
+    def _look_at_clock(self) -> Command | None:
+        command = super()._look_at_clock()
+        if isinstance(command, Shut):
+            self._reached(f"shut {command.why}")
+        return command
 
     def _reached(self, branch: str) -> None:
         self._stage.world.trace.reached[branch] += 1

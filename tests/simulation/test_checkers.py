@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
 import orjson
 import pytest
 
@@ -54,7 +55,7 @@ GOOD = log([observed("greenroom.created")], [said("one"), BEGUN, RAN], [observed
 
 
 def told(text: str, outcome: Outcome) -> Command:
-    return Command("voice", KEY, text, outcome)
+    return Command("voice", KEY, text, outcome=outcome)
 
 
 def evidence(data: bytes = GOOD, *, before: bytes = b"", commands: Sequence[Command] = (), **view: Any) -> Evidence:
@@ -95,6 +96,8 @@ def test_a_run_in_which_all_went_well_passes(checker: Checker) -> None:
         (AcknowledgedStays(), evidence(commands=[told("three", Outcome.ACKNOWLEDGED)])),
         (AcknowledgedStays(), evidence(commands=[told("one", Outcome.REFUSED)])),
         (AcknowledgedStays(), evidence(log([said("one")], [said("one")]), commands=[told("one", Outcome.UNKNOWN)])),
+        (AcknowledgedStays(), evidence(commands=[attrs.evolve(told("one", Outcome.ACKNOWLEDGED), event_id=0)])),
+        (AcknowledgedStays(), evidence(commands=[attrs.evolve(told("one", Outcome.ACKNOWLEDGED), event_id=99)])),
         (SendersKeepTheirOrder(), evidence(commands=[told("two", Outcome.UNKNOWN), told("one", Outcome.UNKNOWN)])),
         (ViewsHaveNoGaps(), evidence(after=-1, events=shown(1, 4))),
         (ViewsHaveNoGaps(), evidence(after=-1, events=shown(1, 1))),
