@@ -47,11 +47,14 @@ class CommandResult:
 
 @attrs.frozen
 class SandboxStatistics:
-    """`commands_started` since the sandbox exists, `commands_running` now."""
+    """`commands_started` since the sandbox exists, `commands_running` now: the oldest of them since `running_since`, and
+    ended for taking too long at `times_out_at`. Both in `trio.current_time()` seconds, None when none runs."""
 
     commands_started: int
     commands_running: int
     closed: bool
+    running_since: float | None = None
+    times_out_at: float | None = None
 
 
 class Sandbox(Protocol):

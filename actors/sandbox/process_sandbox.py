@@ -34,7 +34,8 @@ class ProcessSandbox:
     timeout_seconds: float
     _launch: Callable[[str], Launch]
     _commands_started: int = attrs.field(default=0, init=False)
-    _running: set[trio.CancelScope] = attrs.field(factory=set, init=False)
+    _running: dict[trio.CancelScope, float] = attrs.field(factory=dict, init=False)
+    """The commands that run, each with the time of its start."""
     _all_ended: trio.Condition = attrs.field(factory=trio.Condition, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
@@ -51,11 +52,11 @@ class ProcessSandbox:
         self._check_open()
         self._commands_started += 1
         with trio.CancelScope() as scope:
-            self._running.add(scope)
+            self._running[scope] = trio.current_time()
             try:
                 return await run_child(launch, output, timeout_seconds=self.timeout_seconds)
             finally:
-                self._running.discard(scope)
+                del self._running[scope]
                 await self._tell_that_one_ended()
         raise SandboxClosed("The sandbox was closed while the command ran.")
 
@@ -79,7 +80,9 @@ class ProcessSandbox:
                 await self._all_ended.wait()
 
     def statistics(self) -> SandboxStatistics:
-        return SandboxStatistics(self._commands_started, len(self._running), self._closed)
+        since = min(self._running.values(), default=None)
+        times_out_at = None if since is None else since + self.timeout_seconds
+        return SandboxStatistics(self._commands_started, len(self._running), self._closed, since, times_out_at)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"running={len(self._running)}"

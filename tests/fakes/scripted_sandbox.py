@@ -33,7 +33,7 @@ class ScriptedSandbox:
     warning: str = ""
     jams: Exception | None = None
     ran: list[str] = attrs.field(factory=list)
-    _running: set[trio.CancelScope] = attrs.field(factory=set)
+    _running: dict[trio.CancelScope, float] = attrs.field(factory=dict)
     _closed: bool = False
 
     @classmethod
@@ -55,11 +55,11 @@ class ScriptedSandbox:
     async def _perform(self, reply: Reply, output: Output) -> CommandResult:
         output.feed(reply.output.encode())
         with trio.CancelScope() as scope:
-            self._running.add(scope)
+            self._running[scope] = trio.current_time()
             try:
                 return await self._take_time(reply, output)
             finally:
-                self._running.discard(scope)
+                del self._running[scope]
         raise SandboxClosed("The sandbox was closed while the command ran.")
 
     async def _take_time(self, reply: Reply, output: Output) -> CommandResult:
@@ -77,4 +77,6 @@ class ScriptedSandbox:
             raise self.jams
 
     def statistics(self) -> SandboxStatistics:
-        return SandboxStatistics(len(self.ran), len(self._running), self._closed)
+        since = min(self._running.values(), default=None)
+        times_out_at = None if since is None else since + self.timeout_seconds
+        return SandboxStatistics(len(self.ran), len(self._running), self._closed, since, times_out_at)

@@ -7,7 +7,7 @@ import trio
 
 from actors.sandbox.errors import SandboxClosed
 from actors.sandbox.output import Output
-from actors.sandbox.port import EXIT_CODE_UNKNOWN, Sandbox, SandboxKind
+from actors.sandbox.port import EXIT_CODE_UNKNOWN, Sandbox, SandboxKind, SandboxStatistics
 from tests.actors.sandbox.conftest import open_sandbox, why_no_bubblewrap
 from tests.fakes.scripted_sandbox import Reply, ScriptedSandbox
 
@@ -59,11 +59,16 @@ async def test_an_unknown_program_is_a_result(sandbox: Sandbox) -> None:
 async def test_what_a_cancelled_command_printed_is_there_to_read(sandbox: Sandbox) -> None:
     output = Output()
     async with trio.open_nursery() as nursery:
+        began = trio.current_time()
         nursery.start_soon(sandbox.run, "echo begun; sleep 70", output)
         await wait_until_printed(output)
+        found = sandbox.statistics()
+        assert found.running_since is not None
+        assert found.times_out_at is not None
+        assert began <= found.running_since <= trio.current_time() < found.times_out_at
         nursery.cancel_scope.cancel()
     assert output.text() == "begun\n"
-    assert sandbox.statistics().commands_running == 0
+    assert sandbox.statistics() == SandboxStatistics(commands_started=1, commands_running=0, closed=False)
 
 
 async def test_a_command_that_takes_too_long_is_ended(sandbox: Sandbox) -> None:
