@@ -22,6 +22,7 @@ from actors.conversation.messages import LookAtClock, Message, Subscribe, Unsubs
 from actors.conversation.replay import replay
 from actors.conversation.run_time import RunTime
 from actors.conversation.state import EMPTY, State, dump_state, shown_title
+from actors.conversation.statistics import ConversationStatistics
 from actors.conversation.step import Step, may_open, stamp
 from actors.domain import commands as c
 from actors.domain import events as e
@@ -68,6 +69,7 @@ class ConversationActor:
         self._hibernates = False
         self._leaves = False
         self._recovering = False
+        self._disk_refuses_since: float | None = None
         self._recovery: c.Recover | None = None
         """What the first turn begins with, and every further one until the disk has taken it (K14, K30)."""
 
@@ -142,7 +144,7 @@ class ConversationActor:
         leaves_something = self.cursors or self.live.phase is d.RunTimePhase.OPEN
         if self._hibernates and leaves_something and self._run_time is not None:
             self._house.dormant[key] = Dormant(
-                self.live, self._run_time, self.cursors, self._active_at, self._keep_until
+                self.state, self.live, self._run_time, self.cursors, self._active_at, self._keep_until
             )
             return
         self._detach_cursors()
@@ -179,6 +181,7 @@ class ConversationActor:
             except (OutcomeUnknown, LogClosed) as failure:
                 _fail_all([step.envelope for step in steps], failure)
                 raise
+            self._disk_refuses_since = None
         self._recovery = None
         first_id, self.state, self.live = self.state.next_id, state, live
         for step in steps:
@@ -193,6 +196,8 @@ class ConversationActor:
 
     def _fail_all_but_readers(self, steps: Sequence[Step], failure: StorageDegraded) -> None:
         """Reading goes on while the disk takes no writes (K14): who joins gets the history, and wakes nothing."""
+        if self._disk_refuses_since is None:
+            self._disk_refuses_since = trio.current_time()
         for step in steps:
             if isinstance(step.envelope.message, Subscribe | Unsubscribe):
                 self._answer(step)
@@ -387,6 +392,16 @@ class ConversationActor:
         except OSError as failure:
             # K18: only a cache; the next activation replays.
             logger.warning("snapshot_failed", conversation_id=self._context.key, error=str(failure))
+
+    def statistics(self) -> ConversationStatistics:
+        return ConversationStatistics(
+            state=self.state,
+            live=self.live,
+            sitting=self._sitting(),
+            readers_behind=sum(cursor.behind for cursor in self.cursors),
+            run_time=None if self._run_time is None else self._run_time.statistics(),
+            disk_refuses_since=self._disk_refuses_since,
+        )
 
     def __repr__(self) -> str:
         return f"<ConversationActor {self._context.key} {self.state.agent_state} {self.live.phase} {self.log!r}>"

@@ -17,13 +17,14 @@ from actors.conversation.cursor import Cursor
 from actors.conversation.decision import Live, RunTimePhase
 from actors.conversation.idle import IdleLimits, Sitting, close_at
 from actors.conversation.run_time import MakeSandbox, RunTime
-from actors.conversation.slots import Slots
+from actors.conversation.slots import Slots, SlotsStatistics
 from actors.conversation.state import State, fold
+from actors.conversation.statistics import ConversationStatistics
 from actors.conversation.surroundings import Surroundings
 from actors.domain import events as e
 from actors.domain.commands import BusyPolicy, Shut, Why
 from actors.domain.masks import Masks, mask
-from actors.runtime import ActorError, Alarms, Lane, Ref, Supervisor
+from actors.runtime import ActorError, Alarms, AlarmsStatistics, Lane, Ref, Supervisor
 from actors.security.policy import Judge
 from storage.histogram import Histogram
 from storage.store import Store
@@ -31,7 +32,7 @@ from storage.store import Store
 if TYPE_CHECKING:
     from actors.conversation.actor import ConversationActor
 
-__all__ = ["LOG_CORRUPT", "STOP_DEADLINE_SECONDS", "Dormant", "House", "Rules"]
+__all__ = ["LOG_CORRUPT", "STOP_DEADLINE_SECONDS", "Dormant", "House", "HouseStatistics", "Rules"]
 
 logger = structlog.get_logger(__name__)
 
@@ -59,10 +60,12 @@ class Rules:
     judge: Callable[[], Judge] = Judge
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Dormant:
-    """A hibernated conversation: no actor, but a run-time, its clients and its clock."""
+    """A hibernated conversation: no actor, but a run-time, its clients and its clock. Nobody writes its log meanwhile,
+    so that `state` stays true."""
 
+    state: State
     live: Live
     run_time: RunTime
     cursors: dict[Cursor, None]
@@ -75,8 +78,25 @@ class Dormant:
         is_open = self.live.phase is RunTimePhase.OPEN
         return Sitting(self.active_at, self.keep_until, len(self.cursors), busy=False, open=is_open)
 
+    def statistics(self) -> ConversationStatistics:
+        behind = sum(cursor.behind for cursor in self.cursors)
+        return ConversationStatistics(self.state, self.live, self.sitting, behind, self.run_time.statistics())
 
-@attrs.define
+    def __repr__(self) -> str:
+        return f"<Dormant {self.live.phase} {len(self.cursors)} clients {self.run_time!r}>"
+
+
+@attrs.frozen
+class HouseStatistics:
+    """Who is in memory, who is out of it and keeps a run-time or clients, who has a place, and what rings when."""
+
+    hot: int
+    dormant: int
+    places: SlotsStatistics
+    alarms: AlarmsStatistics
+
+
+@attrs.define(repr=False)
 class House:
     """`hot` shows the living actors to whoever only wants to look, `dormant` what the hibernated ones left."""
 
@@ -149,3 +169,9 @@ class House:
         """The clients that are connected to it."""
         holder = self.hot.get(conversation_id) or self.dormant.get(conversation_id)
         return () if holder is None else holder.cursors
+
+    def statistics(self) -> HouseStatistics:
+        return HouseStatistics(len(self.hot), len(self.dormant), self.slots.statistics(), self.alarms.statistics())
+
+    def __repr__(self) -> str:
+        return f"<House {len(self.hot)} hot, {len(self.dormant)} dormant, {self.slots!r} {self.alarms!r}>"

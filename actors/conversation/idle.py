@@ -4,7 +4,7 @@ from enum import Enum, auto
 
 import attrs
 
-__all__ = ["IdleLimits", "Sitting", "Verdict", "close_at", "judge", "look_at"]
+__all__ = ["NEVER", "IdleLimits", "Sitting", "Verdict", "close_at", "hibernate_at", "judge", "look_at"]
 
 NEVER = float("inf")
 
@@ -43,14 +43,14 @@ def judge(limits: IdleLimits, sitting: Sitting, now: float) -> Verdict:
         return Verdict.STAY
     if now >= close_at(limits, sitting):
         return Verdict.CLOSE
-    return Verdict.HIBERNATE if now >= _hibernate_at(limits, sitting) else Verdict.STAY
+    return Verdict.HIBERNATE if now >= hibernate_at(limits, sitting) else Verdict.STAY
 
 
 def look_at(limits: IdleLimits, sitting: Sitting, now: float) -> float:
     """When to judge next, if nothing happens before: never in the past."""
     if sitting.busy:
         return NEVER
-    return max(min(close_at(limits, sitting), _hibernate_at(limits, sitting)), now)
+    return max(min(close_at(limits, sitting), hibernate_at(limits, sitting)), now)
 
 
 def close_at(limits: IdleLimits, sitting: Sitting) -> float:
@@ -61,5 +61,6 @@ def close_at(limits: IdleLimits, sitting: Sitting) -> float:
     return max(sitting.active_at + limits.close_delay_seconds, sitting.keep_until)
 
 
-def _hibernate_at(limits: IdleLimits, sitting: Sitting) -> float:
+def hibernate_at(limits: IdleLimits, sitting: Sitting) -> float:
+    """When it leaves memory for lack of use, unless it is closed before."""
     return sitting.active_at + limits.hibernate_after_seconds if limits.hibernate_after_seconds else NEVER

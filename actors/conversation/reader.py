@@ -125,13 +125,18 @@ class Reader:
         return await self._house.store.view(conversation_id)
 
     async def _known_summary(self, conversation_id: str) -> Summary:
+        summary, _ = await self.known(conversation_id)
+        return summary
+
+    async def known(self, conversation_id: str) -> tuple[Summary, State]:
+        """What there is to tell of it, and the state behind that; brings nothing to life."""
         actor = self._house.hot.get(conversation_id)
         if actor is not None:
-            return self._summary(conversation_id, actor.state, "")
-        cell = self._registry.peek(conversation_id)
+            return self._summary(conversation_id, actor.state, ""), actor.state
         state, is_damaged = await self._read(conversation_id, self._replay)
+        cell = self._registry.peek(conversation_id)
         reason = "" if cell is None else cell.reason
-        return self._summary(conversation_id, state, reason or (LOG_CORRUPT if is_damaged else ""))
+        return self._summary(conversation_id, state, reason or (LOG_CORRUPT if is_damaged else "")), state
 
     async def _replay(self, log: Log) -> tuple[State, bool]:
         state, _ = await replay(self._house, log)
@@ -139,10 +144,18 @@ class Reader:
 
     def _summary(self, conversation_id: str, state: State, failure: str) -> Summary:
         live, connections = self._house.live(conversation_id), len(self._house.cursors(conversation_id))
-        residency = Residency.FAILED if failure else self._residency(conversation_id)
-        return summarise(conversation_id, state, Place(live, residency, connections, failure))
+        residency = Residency.FAILED if failure else self.residency(conversation_id)
+        place = Place(live, residency, connections, failure, self._retry_at(conversation_id))
+        return summarise(conversation_id, state, place)
 
-    def _residency(self, conversation_id: str) -> Residency:
+    def _retry_at(self, conversation_id: str) -> str | None:
+        cell = self._registry.peek(conversation_id)
+        if cell is None or cell.retry_at is None:
+            return None
+        return self._house.surroundings.clock().at(cell.retry_at)
+
+    def residency(self, conversation_id: str) -> Residency:
+        """Where it lives now, as far as memory knows: who cannot live may not have been found out yet."""
         if conversation_id in self._house.dormant:
             return Residency.HIBERNATED
         cell = self._registry.peek(conversation_id)

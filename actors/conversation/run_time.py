@@ -5,7 +5,8 @@ reported as a command, like everything else that comes of it; so is a sandbox th
 tells it what to do without waiting.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
@@ -19,6 +20,7 @@ from actors.agent.hands import SandboxHands
 from actors.agent.port import Agent, Outcome
 from actors.conversation.decision import StartRun
 from actors.conversation.errors import Refused, RunOver
+from actors.conversation.statistics import Activity, RunTimeStatistics
 from actors.domain.commands import (
     AskUser,
     Command,
@@ -106,6 +108,14 @@ class _Recorder:
         self.left[cause] = body
 
 
+@attrs.frozen(eq=False)
+class _UnderWay:
+    activity: Activity
+    since: float
+    gives_up_at: float | None = None
+    run: int | None = None
+
+
 class RunTime:
     """All methods are synchronous and start something that reports by command."""
 
@@ -135,6 +145,8 @@ class RunTime:
         self._opened = trio.Event()
         self._opened.set()
         self._run_scope: trio.CancelScope | None = None
+        self._rests_since = trio.current_time()
+        self._under_way: list[_UnderWay] = []
 
     def open(self) -> None:
         self._opening, self._opened = trio.CancelScope(), trio.Event()
@@ -156,12 +168,24 @@ class RunTime:
         self.cancel_run()
         self._do("abandon", self._close_sandbox)
 
+    @contextmanager
+    def _at(self, activity: Activity, *, run: int | None = None, seconds_max: float | None = None) -> Iterator[None]:
+        since = trio.current_time()
+        begun = _UnderWay(activity, since, None if seconds_max is None else since + seconds_max, run)
+        self._under_way.append(begun)
+        try:
+            yield
+        finally:
+            self._under_way.remove(begun)
+            self._rests_since = trio.current_time()
+
     def _do(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         self._node.start(Child(f"{what} {self._ref.key}", work, Restart.TEMPORARY))
 
     async def _open(self, scope: trio.CancelScope, opened: trio.Event) -> None:
         reason = f"the run-time did not open within {self._start_deadline_seconds:g} s"
-        with scope, trio.move_on_after(self._start_deadline_seconds):
+        seconds = self._start_deadline_seconds
+        with self._at(Activity.OPENING, seconds_max=seconds), scope, trio.move_on_after(seconds):
             reason = await self._open_sandbox()
         opened.set()
         if scope.cancelled_caught:
@@ -185,13 +209,13 @@ class RunTime:
         recorder = _Recorder(run, self._ref, self.read_message, self._judge, list(start.messages))
         outcomes: list[Outcome] = []
         failure: Exception | None = None
-        with scope:
+        with self._at(Activity.RUNNING, run=run), scope:
             work = partial(self._perform, start, recorder, outcomes)
             failure = await guarded(work, "run_crashed", conversation_id=self._ref.key, run=run)
         outcome = outcomes[0] if outcomes else _without_outcome(failure)
         told = "asked" if recorder.asks else outcome.kind.value
         logger.info("run_ended", conversation_id=self._ref.key, run=run, outcome=told)
-        await self._report(EndRun(run, outcome.kind, outcome.reason, tuple(recorder.left.items())))
+        await self._report(EndRun(run, outcome.kind, outcome.reason, tuple(recorder.left.items())), run)
 
     async def _perform(self, start: StartRun, recorder: _Recorder, outcomes: list[Outcome]) -> None:
         assert self._sandbox is not None  # noqa: S101 - runs are started on an open run-time only
@@ -213,19 +237,32 @@ class RunTime:
         self._opening.cancel()
         await self._opened.wait()
         if self._sandbox is not None:
-            await guarded(self._sandbox.close, "run_time_not_closed", conversation_id=self._ref.key)
+            with self._at(Activity.CLOSING):
+                await guarded(self._sandbox.close, "run_time_not_closed", conversation_id=self._ref.key)
 
-    async def _report(self, command: Command) -> None:
-        for _ in range(REPORT_TRIES_MAX):
-            try:
-                await self._ref.ask(command, lane=Lane.CONTROL)
-            except (ConversationNotFound, Refused, RegistryClosed):
-                return  # the run was over already (K29), or all is: recovery comes to the same end (K30)
-            except (StorageError, ActorError) as failure:
-                logger.warning("report_failed", conversation_id=self._ref.key, error=str(failure))
-                await trio.sleep(REPORT_RETRY_SECONDS)
-            else:
-                return
+    async def _report(self, command: Command, run: int | None = None) -> None:
+        with self._at(Activity.REPORTING, run=run):
+            for _ in range(REPORT_TRIES_MAX):
+                try:
+                    await self._ref.ask(command, lane=Lane.CONTROL)
+                except (ConversationNotFound, Refused, RegistryClosed):
+                    return  # the run was over already (K29), or all is: recovery comes to the same end (K30)
+                except (StorageError, ActorError) as failure:
+                    logger.warning("report_failed", conversation_id=self._ref.key, error=str(failure))
+                    await trio.sleep(REPORT_RETRY_SECONDS)
+                else:
+                    return
+
+    def statistics(self) -> RunTimeStatistics:
+        at = self._under_way[-1] if self._under_way else _UnderWay(Activity.RESTING, self._rests_since)
+        runs = [begun.run for begun in self._under_way if begun.run is not None]
+        sandbox = None if self._sandbox is None else self._sandbox.statistics()
+        return RunTimeStatistics(at.activity, at.since, at.gives_up_at, runs[-1] if runs else None, sandbox)
+
+    def __repr__(self) -> str:
+        found = self.statistics()
+        run = "" if found.run is None else f" run={found.run}"
+        return f"<RunTime {self._ref.key} {found.activity}{run}>"
 
 
 def _reason(failure: Exception) -> str:

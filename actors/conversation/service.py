@@ -18,6 +18,7 @@ from actors.conversation.cursor import Cursor
 from actors.conversation.drain import drain
 from actors.conversation.errors import BadKey, KeyReused, Refused, TooManyConversations
 from actors.conversation.house import LOG_CORRUPT, STOP_DEADLINE_SECONDS, House, Rules
+from actors.conversation.inspector import Inspector
 from actors.conversation.mending import RepairPlan, make_plan, mend
 from actors.conversation.messages import LookAtClock, Message, Subscribe, Unsubscribe
 from actors.conversation.run_time import MakeSandbox
@@ -67,6 +68,7 @@ class Conversations(Commander):
 
     def __init__(self, house: House, registry: Registry[Message]) -> None:
         super().__init__(house, registry)
+        self.inspector = Inspector(house, registry, self)
         self._creating = OneAtATime()
 
     # --- coming and going ----------------------------------------------------------------------------------------

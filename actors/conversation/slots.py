@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import attrs
 
-__all__ = ["Place", "Slots"]
+__all__ = ["Place", "Slots", "SlotsStatistics"]
 
 
 @attrs.frozen
@@ -13,6 +13,15 @@ class Place:
 
     granted: bool
     victim: str | None = None
+
+
+@attrs.frozen
+class SlotsStatistics:
+    """How many places are taken, by whom is busy and by whom may be made to go, and how many there are."""
+
+    busy: int
+    idle: int
+    places_max: int
 
 
 class Slots:
@@ -47,6 +56,9 @@ class Slots:
             self._busy.add(key)
         elif holds:
             self._idle[key] = None
+
+    def statistics(self) -> SlotsStatistics:
+        return SlotsStatistics(len(self._busy), len(self._idle), self._places_max)
 
     def __len__(self) -> int:
         return len(self._busy) + len(self._idle)

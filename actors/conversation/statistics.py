@@ -1,13 +1,18 @@
-"""What an operator wants to know of all conversations at once. Pure."""
+"""What an operator wants to know, of all conversations at once and of a single one. Pure."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import attrs
 
+from actors.conversation.decision import Live
+from actors.conversation.idle import Sitting
+from actors.conversation.state import State
 from actors.runtime import RegistryStatistics, Residency
+from actors.sandbox.port import SandboxStatistics
 from storage.histogram import Histogram
 
-__all__ = ["Statistics"]
+__all__ = ["Activity", "ConversationStatistics", "RunTimeStatistics", "Statistics"]
 
 
 @attrs.frozen
@@ -23,3 +28,41 @@ class Statistics:
     appends: Histogram
     syncs: Histogram
     replays: Histogram
+
+
+class Activity(StrEnum):
+    """What a run-time is at."""
+
+    RESTING = "resting"
+    OPENING = "opening"  # its sandbox is being made
+    RUNNING = "running"  # the agent works
+    REPORTING = "reporting"  # what it has to tell was refused, by a full mailbox or a disk, and is told again
+    CLOSING = "closing"  # its processes are being ended
+
+
+@attrs.frozen
+class RunTimeStatistics:
+    """What it is at, `since` when and until when at the latest: in `trio.current_time()` seconds, None for no limit.
+    `run` is the id of the run that is live, `sandbox` None as long as there is none."""
+
+    activity: Activity
+    since: float
+    gives_up_at: float | None
+    run: int | None
+    sandbox: SandboxStatistics | None
+
+
+@attrs.frozen
+class ConversationStatistics:
+    """A conversation as whoever holds it sees it: its actor or, while that is out of memory, what it left behind.
+
+    `disk_refuses_since` is when the disk began to take no more of its events (K14), None while it does. `run_time` is
+    None until one was made.
+    """
+
+    state: State
+    live: Live
+    sitting: Sitting
+    readers_behind: int
+    run_time: RunTimeStatistics | None
+    disk_refuses_since: float | None = None

@@ -38,12 +38,14 @@ class Summary:
 
 @attrs.frozen
 class Place:
-    """Where a conversation is in this process. `failure` is the reason why its actor cannot live, or empty."""
+    """Where a conversation is in this process. `failure` is the reason why its actor cannot live, or empty; `retry_at`
+    is when one that crashed is started again, UTC with `Z`."""
 
     live: Live
     residency: Residency
     connections: int
     failure: str = ""
+    retry_at: str | None = None
 
 
 def describe(conversation_id: str, payload: bytes) -> Entry | None:
@@ -94,7 +96,7 @@ def summarise(conversation_id: str, state: State, place: Place) -> Summary:
             "agent_state": state.agent_state.value,
             "residency": place.residency.value,
             "reason": failure or state.reason,
-            "retry_at": None,
+            "retry_at": place.retry_at,
             "last_event_id": state.next_id - 1,
             "stream_epoch": state.stream_epoch,
             "unknown_events": state.unknown_events,

@@ -1,25 +1,44 @@
 """What no command decides: what time it is, how a new conversation is called, and chance.
 
-What lives here: where a server takes these from. A simulation takes them from its seed.
+What lives here: where a server takes these from, and what o'clock it is at some time of trio's. A simulation takes
+them from its seed.
 """
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import attrs
+import trio
 
-__all__ = ["Surroundings", "utc_now"]
+__all__ = ["Clock", "Surroundings", "utc_now"]
 
 
 def utc_now() -> str:
     """UTC, ISO 8601 with microseconds and `Z`."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _text(datetime.now(UTC), "microseconds")
+
+
+def _text(moment: datetime, timespec: str) -> str:
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def _new_id() -> str:
     return uuid4().hex
+
+
+@attrs.frozen
+class Clock:
+    """One moment on both clocks: `now` in `trio.current_time()` seconds, and the same in UTC."""
+
+    now: float
+    utc: datetime
+
+    def at(self, seconds: float) -> str:
+        """What o'clock it is when `trio.current_time()` is so much: UTC, ISO 8601 with milliseconds and `Z`."""
+        # No finer: the two clocks are not read at the very same moment.
+        return _text(self.utc + timedelta(seconds=seconds - self.now), "milliseconds")
 
 
 @attrs.frozen
@@ -29,3 +48,7 @@ class Surroundings:
     now: Callable[[], str] = utc_now
     new_id: Callable[[], str] = _new_id
     chance: Callable[[], float] = random.random
+
+    def clock(self) -> Clock:
+        """This moment."""
+        return Clock(trio.current_time(), datetime.fromisoformat(self.now()))

@@ -111,6 +111,7 @@ class Cell(Generic[M]):
         self.crashes: list[float] = []
         self.restarts = 0
         self.last_failure = ""
+        self.retry_at: float | None = None
         self.refusal: Exception | None = None
         """Why nothing is taken any more, for a key that has failed or is being removed."""
         self._factory = factory
@@ -123,7 +124,6 @@ class Cell(Generic[M]):
         self._watchers: list[Reply] = []
         self._turn: TurnStatistics | None = None
         self._gives_up_at: float | None = None
-        self._retry_at: float | None = None
         self._interruptible = trio.CancelScope()
 
     # --- what anybody may ask for ------------------------------------------------------------------------------
@@ -223,11 +223,11 @@ class Cell(Generic[M]):
 
     async def pause(self, seconds: float) -> None:
         """Between a crash and the next life: commands wait."""
-        self._retry_at = trio.current_time() + seconds
-        self._interruptible = trio.CancelScope(deadline=self._retry_at)
+        self.retry_at = trio.current_time() + seconds
+        self._interruptible = trio.CancelScope(deadline=self.retry_at)
         with self._interruptible:
             await trio.sleep_forever()
-        self._retry_at = None
+        self.retry_at = None
 
     async def _serve(self, behaviour: Behaviour[M]) -> None:
         while True:
@@ -307,6 +307,11 @@ class Cell(Generic[M]):
         return Terminated(self.key, self._incarnation, reason)
 
     @property
+    def is_calm(self) -> bool:
+        """Whether it lives, and nothing is under way or waits."""
+        return self.residency is Residency.HOT and self._turn is None and not self.mailbox
+
+    @property
     def trouble(self) -> tuple[bool, bool, float, float]:
         """The greater, the sooner an operator wants to know: it has failed; it has crashed and waits to be started
         again; its turn, or its waking or leaving, takes long; what lies in its mailbox waits long. Cheap, for sorting
@@ -315,7 +320,7 @@ class Cell(Generic[M]):
         busy_since = float("inf") if rests else self.since
         if self._turn is not None:
             busy_since = self._turn.began_at
-        return self.failed, self._retry_at is not None, -busy_since, -self.mailbox.oldest_queued_at
+        return self.failed, self.retry_at is not None, -busy_since, -self.mailbox.oldest_queued_at
 
     def statistics(self) -> CellStatistics:
         return CellStatistics(
@@ -329,7 +334,7 @@ class Cell(Generic[M]):
             last_failure=self.last_failure,
             reason=self.reason,
             turn=self._turn,
-            retry_at=self._retry_at,
+            retry_at=self.retry_at,
             suspects=len(self._suspects),
             mailbox=self.mailbox.statistics(),
         )

@@ -7,6 +7,7 @@ leaves. Nothing here knows what a message means; its size in bytes is told by wh
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
@@ -240,7 +241,8 @@ class Mailbox(Generic[M]):
     @property
     def oldest_queued_at(self) -> float:
         """Since when the oldest message waits, in `trio.current_time()` seconds; infinity when none does."""
-        return min((lane[0].queued_at for lane in (self._control, self._work) if lane), default=float("inf"))
+        control = self._control[0].queued_at if self._control else inf
+        return min(control, self._work[0].queued_at) if self._work else control
 
     @property
     def work_bytes(self) -> int:

@@ -174,6 +174,9 @@ class Registry(Generic[M]):
         """The cell of the key if there is one, failed ones included; brings nothing to life."""
         return self._cells.get(key)
 
+    def __len__(self) -> int:
+        return len(self._cells)
+
     def __iter__(self) -> Iterator[Cell[M]]:
         return iter(tuple(self._cells.values()))
 
@@ -231,7 +234,11 @@ class Registry(Generic[M]):
 
     def troubled(self, count: int) -> list[Cell[M]]:
         """Up to `count` cells, those first that an operator wants to see first (see `Cell.trouble`)."""
-        return heapq.nlargest(count, self._cells.values(), key=lambda cell: cell.trouble)
+        cells = self._cells.values()
+        found = heapq.nlargest(count, (cell for cell in cells if not cell.is_calm), key=lambda cell: cell.trouble)
+        # Nearly all are calm, nearly always: they are not compared with each other.
+        calm = (cell for cell in cells if cell.is_calm)
+        return [*found, *itertools.islice(calm, count - len(found))]
 
     def statistics(self) -> RegistryStatistics:
         cells, now = self._cells.values(), trio.current_time()

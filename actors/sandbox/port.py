@@ -47,8 +47,9 @@ class CommandResult:
 
 @attrs.frozen
 class SandboxStatistics:
-    """`commands_started` since the sandbox exists, `commands_running` now: the oldest of them since `running_since`, and
-    ended for taking too long at `times_out_at`. Both in `trio.current_time()` seconds, None when none runs."""
+    """`commands_started` since the sandbox exists, `commands_running` now. The oldest of these runs since
+    `running_since`, and is ended for taking too long at `times_out_at`: both in `trio.current_time()` seconds, None
+    when none runs."""
 
     commands_started: int
     commands_running: int
