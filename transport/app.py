@@ -38,7 +38,7 @@ from transport.engineio.endpoint import Endpoint
 from transport.engineio.options import Options
 from transport.front import ASGIApp, Front
 from transport.gateway import Gateway
-from transport.http import options, secrets, settings
+from transport.http import actors, options, secrets, settings
 from transport.http.app import make_app
 from transport.http.options import Offer
 from transport.http.workspaces import Places
@@ -129,6 +129,7 @@ async def _serve(config: Config, disk: Disk, command: str, shutdown: Shutdown) -
                 settings.blueprint(keeper),
                 secrets.blueprint(keeper),
                 options.blueprint(Offer((agent.name,), (agent.name,), tuple(ANALYZERS)), keeper),
+                actors.blueprint(conversations, server.statistics),
             ),
             refusals=refusals,
             metrics=lambda: _metrics(conversations, endpoint, refusals, config),
