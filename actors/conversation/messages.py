@@ -7,7 +7,7 @@ import attrs
 from actors.conversation.cursor import Cursor
 from actors.domain import commands as c
 
-__all__ = ["LookAtClock", "Message", "Subscribe", "Unsubscribe"]
+__all__ = ["LookAtClock", "Message", "Subscribe", "Unsubscribe", "kind_of", "without_terms"]
 
 
 @attrs.frozen
@@ -32,3 +32,13 @@ class LookAtClock:
 
 
 Message: TypeAlias = c.Command | Subscribe | Unsubscribe | LookAtClock
+
+
+def without_terms(message: Message) -> Message:
+    """What is to be done, whatever the terms that it came on."""
+    return message.command if isinstance(message, c.OnTerms) else message
+
+
+def kind_of(message: Message) -> str:
+    """What it is called where people look at what waits; nothing of what it holds."""
+    return type(without_terms(message)).__name__

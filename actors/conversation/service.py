@@ -20,7 +20,7 @@ from actors.conversation.errors import BadKey, KeyReused, Refused, TooManyConver
 from actors.conversation.house import LOG_CORRUPT, STOP_DEADLINE_SECONDS, House, Rules
 from actors.conversation.inspector import Inspector
 from actors.conversation.mending import RepairPlan, make_plan, mend
-from actors.conversation.messages import LookAtClock, Message, Subscribe, Unsubscribe
+from actors.conversation.messages import LookAtClock, Message, Subscribe, Unsubscribe, kind_of
 from actors.conversation.run_time import MakeSandbox
 from actors.conversation.slots import Slots
 from actors.conversation.summary import describe
@@ -273,7 +273,7 @@ async def open_conversations(
             slots = Slots(rules.run_times_max)
             house = House(store, agent, make_sandbox, run_times, Path(scratch), surroundings, ref, rules, slots, masks)
             async with open_registry(
-                lambda context: make_actor(context, house), chance=surroundings.chance, below=node
+                lambda context: make_actor(context, house), kind_of=kind_of, chance=surroundings.chance, below=node
             ) as registry:
                 conversations = Conversations(house, registry)
                 stop_clock = node.start(Child("clock", partial(_ring, house)))

@@ -9,7 +9,7 @@ import attrs
 
 from actors.conversation.decision import Draft, Effect, Live
 from actors.conversation.keys import Receipt
-from actors.conversation.messages import Message
+from actors.conversation.messages import Message, without_terms
 from actors.conversation.state import State
 from actors.conversation.summary import shown_status
 from actors.conversation.terms import hold
@@ -41,8 +41,7 @@ class Step:
     @property
     def message(self) -> Message:
         """Without the terms that it came on."""
-        message = self.envelope.message
-        return message.command if isinstance(message, c.OnTerms) else message
+        return without_terms(self.envelope.message)
 
     @property
     def is_activity(self) -> bool:

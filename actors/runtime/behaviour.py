@@ -10,7 +10,7 @@ import attrs
 
 from actors.runtime.mailbox import Envelope
 
-__all__ = ["Behaviour", "CannotActivate", "Context", "Factory"]
+__all__ = ["Behaviour", "CannotActivate", "Context", "Factory", "KindOf", "type_name"]
 
 M = TypeVar("M")
 
@@ -50,3 +50,11 @@ class Context:
 
 
 Factory = Callable[[Context], Behaviour[M]]
+
+KindOf = Callable[[M], str]
+"""What a message is called where people look; nothing of what it holds."""
+
+
+def type_name(message: object) -> str:
+    """The `KindOf` of messages that are told apart by their types."""
+    return type(message).__name__

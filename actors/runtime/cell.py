@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import attrs
 import trio
 
-from actors.runtime.behaviour import Behaviour, CannotActivate, Context, Factory
+from actors.runtime.behaviour import Behaviour, CannotActivate, Context, Factory, KindOf
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
 from actors.runtime.errors import ActorCrashed, ActorFailed, Expired
 from actors.runtime.mailbox import Envelope, Mailbox, MailboxStatistics, Reply
@@ -63,7 +63,7 @@ class Terminated:
 
 @attrs.frozen
 class TurnStatistics:
-    """What an actor is doing: the names of the commands' types, and since when (`trio.current_time()` seconds)."""
+    """What an actor is doing: the kinds of the commands, and since when (`trio.current_time()` seconds)."""
 
     commands: tuple[str, ...]
     began_at: float
@@ -103,6 +103,8 @@ class Cell(Generic[M]):
         dead_letters: DeadLetters,
         incarnations: Iterator[int],
         mailbox: Mailbox[M],
+        *,
+        kind_of: KindOf[M],
     ) -> None:
         self.key = key
         self.mailbox = mailbox
@@ -117,6 +119,7 @@ class Cell(Generic[M]):
         self._factory = factory
         self._dead_letters = dead_letters
         self._incarnations = incarnations
+        self._kind_of = kind_of
         self._incarnation = 0
         self._leaving = False
         self._retired = False
@@ -246,7 +249,7 @@ class Cell(Generic[M]):
         batch = self._unexpired(taken)
         if not batch:
             return
-        self._turn = TurnStatistics(tuple(type(envelope.message).__name__ for envelope in batch), trio.current_time())
+        self._turn = TurnStatistics(tuple(self._kind_of(envelope.message) for envelope in batch), trio.current_time())
         finished = False
         try:
             await behaviour.turn(batch)
@@ -266,7 +269,7 @@ class Cell(Generic[M]):
             self._suspects = unanswered + self._suspects
             return
         for envelope in unanswered:
-            kind = type(envelope.message).__name__
+            kind = self._kind_of(envelope.message)
             self._dead_letters.add(DeadLetter(self.key, "crashed", kind, envelope.size_bytes, trio.current_time()))
             envelope.fail(ActorCrashed("the command crashed its actor and had no effect"))
 

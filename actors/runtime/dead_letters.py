@@ -12,7 +12,7 @@ KEPT_MAX = 256
 
 @attrs.frozen
 class DeadLetter:
-    """`at` is in `trio.current_time()` seconds; `message` is the name of its type.
+    """`at` is in `trio.current_time()` seconds; `message` is its kind, not what it holds.
 
     The message itself is not kept: it may hold what nobody is to see, and as many as are kept may be large.
     """

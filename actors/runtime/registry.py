@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import trio
 
-from actors.runtime.behaviour import Factory
+from actors.runtime.behaviour import Factory, KindOf, type_name
 from actors.runtime.cell import Cell, Residency, Terminated
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.errors import ActorError, AskTimedOut, Expired, RegistryClosed
@@ -132,6 +132,7 @@ class Registry(Generic[M]):
         factory: Factory[M],
         nursery: trio.Nursery,
         *,
+        kind_of: KindOf[M] = type_name,
         policy: RestartPolicy | None = None,
         limits: MailboxLimits | None = None,
         load: Load | None = None,
@@ -140,6 +141,7 @@ class Registry(Generic[M]):
         self.dead_letters = DeadLetters()
         self._factory = factory
         self._nursery = nursery
+        self._kind_of = kind_of
         self._policy = policy or RestartPolicy()
         self._limits = limits
         self._load = load or Load()
@@ -165,7 +167,8 @@ class Registry(Generic[M]):
             return cell
         if self._closed:
             raise RegistryClosed("shutting down")
-        cell = Cell(key, self._factory, self.dead_letters, self._incarnations, Mailbox(self._limits, self._load))
+        mailbox: Mailbox[M] = Mailbox(self._limits, self._load)
+        cell = Cell(key, self._factory, self.dead_letters, self._incarnations, mailbox, kind_of=self._kind_of)
         self._cells[key] = cell
         self._nursery.start_soon(self._keep, cell, name=f"actor {key}")
         return cell
@@ -260,16 +263,18 @@ class Registry(Generic[M]):
 async def open_registry(
     factory: Factory[M],
     *,
+    kind_of: KindOf[M] = type_name,
     policy: RestartPolicy | None = None,
     limits: MailboxLimits | None = None,
     load: Load | None = None,
     chance: Callable[[], float] = random.random,
     below: Supervisor | None = None,
 ) -> AsyncIterator[Registry[M]]:
-    """A registry whose actors live as long as the block, and leave in peace at its end. `chance`, in [0, 1), spreads
-    restarts (K25); in the tree of supervision it stands `below` a node."""
+    """A registry whose actors live as long as the block, and leave in peace at its end. `kind_of` says what a
+    message is called where people look. `chance`, in [0, 1), spreads restarts (K25); in the tree of supervision it
+    stands `below` a node."""
     async with trio.open_nursery() as nursery:
-        registry = Registry(factory, nursery, policy=policy, limits=limits, load=load, chance=chance)
+        registry = Registry(factory, nursery, kind_of=kind_of, policy=policy, limits=limits, load=load, chance=chance)
         with nullcontext() if below is None else below.showing(registry):
             yield registry
             await registry.close()

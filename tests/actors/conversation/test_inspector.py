@@ -10,8 +10,9 @@ from actors.conversation.explanation import Explanation
 from actors.conversation.house import Rules
 from actors.conversation.idle import IdleLimits
 from actors.conversation.statistics import Activity
-from actors.domain.events import ConversationCreated
+from actors.domain.events import ConversationCreated, MessageAction
 from actors.domain.masks import masks_of
+from actors.domain.terms import Terms
 from actors.runtime import ActorCrashed
 from storage.errors import ConversationNotFound, StorageDegraded
 from storage.memory_disk import MemoryDisk
@@ -139,12 +140,17 @@ async def test_a_crashed_one_tells_when_it_is_started_again(autojump_clock: Cloc
         assert summary.lifecycle["retry_at"] is None
 
 
+async def say_once(house: Tenancy, conversation_id: str, text: str) -> None:
+    """Under a key: what it is called is what is to be done, not that there is a key (K11)."""
+    await house.conversations.submit(conversation_id, MessageAction(text), size_bytes=len(text), terms=Terms("key"))
+
+
 async def test_a_turn_that_waits_for_the_disk_is_seen_in_it() -> None:
     disk = HeldDisk()
     async with open_house(STILL, disk) as house, trio.open_nursery() as nursery:
         it = await house.create()
         disk.release.clear()
-        nursery.start_soon(house.say, it, "/note hello")
+        nursery.start_soon(say_once, house, it, "/note hello")
         await house.settle()
         look = await house.conversations.inspector.look(it)
         disk.release.set()
