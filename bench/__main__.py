@@ -20,6 +20,8 @@ BENCHES = {
     "round-trip": "bench.live",
     "append": "bench.micro.append",
     "commit": "bench.micro.commit",
+    "revival": "bench.micro.revival",
+    "reading": "bench.micro.reading",
 }
 """By name, the module of each; the first is the one when none is named."""
 

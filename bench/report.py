@@ -6,7 +6,7 @@ from statistics import median
 from bench.baseline import RawSyncs
 from bench.round_trip import Measured
 
-__all__ = ["comparison", "raw_line", "spread", "table"]
+__all__ = ["comparison", "nearest_rank", "raw_line", "spread", "table"]
 
 
 def raw_line(raws: Sequence[RawSyncs]) -> str:
@@ -45,3 +45,8 @@ def comparison(ours: Sequence[Measured], theirs: Sequence[Measured]) -> str:
 def spread(ratios: Sequence[float]) -> str:
     """The median, and how far the rounds lie apart."""
     return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def nearest_rank(values: Sequence[float], share: float) -> float:
+    """The value that so large a share does not exceed; `share` from 0 to 1."""
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)]

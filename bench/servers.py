@@ -44,14 +44,26 @@ class Server:
 
     def create_conversation(self) -> str:
         """Raises `ServerError`."""
-        request = urllib.request.Request(  # noqa: S310 - the URL that the operator gave
-            f"{self.url}/api/conversations", b"{}", {"Content-Type": "application/json"}, method="POST"
-        )
+        try:
+            answer = self.request("POST", "/api/conversations", {})
+        except ServerError as failure:
+            raise ServerError(f"no conversation: {failure}") from failure
+        match answer:
+            case {"conversation_id": str(conversation_id)}:
+                return conversation_id
+        raise ServerError(f"{self.name}: no conversation: {answer}")
+
+    def request(self, method: str, path: str, body: object = None) -> object:
+        """The JSON answer of its REST API. Raises `ServerError`."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - the operator's
         try:
             with urllib.request.urlopen(request, timeout=REQUEST_SECONDS_MAX) as answer:  # noqa: S310 - as above
-                return str(json.load(answer)["conversation_id"])
-        except (OSError, ValueError, KeyError) as failure:
-            raise ServerError(f"{self.name}: no conversation: {failure}") from failure
+                found: object = json.load(answer)
+                return found
+        except (OSError, ValueError) as failure:
+            raise ServerError(f"{self.name}: {method} {path}: {failure}") from failure
 
 
 @contextmanager

@@ -19,81 +19,82 @@ __all__ = ["Descriptors", "LocalAppendFile"]
 CLOSED = -1
 """A descriptor on which every call fails with EBADF."""
 
+LOOKS_MAX = 64
+"""Whoever needs a descriptor looks at so many files for one that can do without its own, and then takes one more than
+there should be: the next one goes on looking where this one stopped."""
+
 
 @attrs.define(eq=False)
 class _Slot:
     """A place for a descriptor; `identity` is that of the file that it was first opened for: device and inode.
 
-    `is_taken`: whoever uses it need not ask. `is_unsynced`: bytes were written since the last sync began.
+    Who writes or syncs says so and then takes `fd`, without a lock; see `Descriptors`.
     """
 
     path: Path
     fd: int = CLOSED
     identity: tuple[int, int] | None = None
-    is_taken: bool = False
     is_unsynced: bool = False
+    is_syncing: bool = False
+    is_recent: bool = False
+    """Written to since the pool has last looked at it."""
 
 
 class Descriptors:
-    """At most `open_max` are open, unless more files than that have unsynced bytes. Any thread may use it."""
+    """About `open_max` are open, unless more files than that have unsynced bytes. Any thread may use it."""
 
     def __init__(self, open_max: int) -> None:
         self._open_max = open_max
-        self._open = 0
-        self._resting: OrderedDict[_Slot, None] = OrderedDict()
+        self._slots: OrderedDict[_Slot, None] = OrderedDict()
         # Reentrant, since the garbage collector may drop a forgotten file in the middle of anything.
         self._lock = RLock()
 
-    def take(self, slot: _Slot) -> None:
-        """Have a descriptor in the slot, which stays until `rest` or `drop`.
-
-        Raises `OSError`: ESTALE when the path is another file's now.
-        """
+    def open(self, slot: _Slot) -> int:
+        """Its descriptor, opened anew if it has none. Raises `OSError`: ESTALE when the path is another file's now."""
         with self._lock:
-            if slot in self._resting:
-                del self._resting[slot]
-            elif slot.fd == CLOSED:
+            if slot.fd == CLOSED:
                 self._make_room()
                 slot.fd = _open(slot)
-                self._open += 1
-            slot.is_taken = True
-
-    def rest(self, slot: _Slot) -> None:
-        """Its descriptor may go when another one is needed, unless bytes were written meanwhile."""
-        with self._lock:
-            # In this order, since a writer looks without the lock: it says that it writes, and then looks.
-            slot.is_taken = False
-            if slot.is_unsynced:
-                slot.is_taken = True
-            elif slot.fd != CLOSED:
-                self._resting[slot] = None
+                self._slots[slot] = None
+            return slot.fd
 
     def size(self, slot: _Slot) -> int:
-        """Of the file in bytes, which changes nothing about its descriptor's staying. Raises `OSError`."""
+        """Of the file in bytes. Raises `OSError`."""
         with self._lock:
-            if slot.is_taken:
-                return os.fstat(slot.fd).st_size
-            self.take(slot)
-            size = os.fstat(slot.fd).st_size
-            self.rest(slot)
-            return size
+            return os.fstat(self.open(slot)).st_size
 
     def drop(self, slot: _Slot) -> None:
         """Close its descriptor if it has one."""
         with self._lock:
-            self._resting.pop(slot, None)
+            self._slots.pop(slot, None)
             # After this the number may be another file's, and must never be written to again.
             fd, slot.fd = slot.fd, CLOSED
             if fd != CLOSED:
-                self._open -= 1
                 os.close(fd)
 
     def _make_room(self) -> None:
-        while self._open >= self._open_max and self._resting:
-            self.drop(next(iter(self._resting)))
+        """Go round and have those give up their descriptors that were not written to since the last time round."""
+        for _ in range(LOOKS_MAX):
+            if len(self._slots) < self._open_max:
+                return
+            slot = next(iter(self._slots))
+            if slot.is_recent or not self._evict(slot):
+                slot.is_recent = False
+                self._slots.move_to_end(slot)
+
+    def _evict(self, slot: _Slot) -> bool:
+        """A writer says that it writes and then looks for the descriptor; so that is hidden first, and then looked
+        whether somebody writes: one of the two sees the other."""
+        fd, slot.fd = slot.fd, CLOSED
+        if slot.is_unsynced or slot.is_syncing:
+            slot.fd = fd
+            return False
+        del self._slots[slot]
+        os.close(fd)
+        return True
 
     def __repr__(self) -> str:
-        return f"<Descriptors {self._open} open, {len(self._resting)} of them resting>"
+        return f"<Descriptors {len(self._slots)} open of {self._open_max}>"
 
 
 def _open(slot: _Slot) -> int:
@@ -117,9 +118,8 @@ class LocalAppendFile:
     def __init__(self, path: Path, descriptors: Descriptors) -> None:
         self._descriptors = descriptors
         self._slot = _Slot(path)
-        descriptors.take(self._slot)
+        descriptors.open(self._slot)
         self._is_over = False
-        descriptors.rest(self._slot)
 
     def write(self, data: bytes) -> None:
         descriptor, rest = self._begin_write(), memoryview(data)
@@ -140,34 +140,21 @@ class LocalAppendFile:
 
     def begin_sync(self) -> int:
         """The descriptor, for whoever syncs it; it stays until `end_sync`. Raises `OSError`."""
-        descriptor = self._take()
-        self._slot.is_unsynced = False
-        return descriptor
+        slot = self._slot
+        slot.is_syncing = True
+        slot.is_unsynced = False
+        fd = slot.fd  # read once: the pool may hide it for a moment
+        return fd if fd != CLOSED else self._open()
 
     def end_sync(self, error: OSError | None) -> None:
         """How that sync ended; after a failed one the descriptor is never used again (K15)."""
-        if error is None:
-            self._descriptors.rest(self._slot)
-        else:
+        self._slot.is_syncing = False
+        if error is not None:
             self.close()
-
-    def _begin_write(self) -> int:
-        self._slot.is_unsynced = True
-        return self._take()
-
-    def _take(self) -> int:
-        self._check()
-        if not self._slot.is_taken:
-            self._descriptors.take(self._slot)
-        return self._slot.fd
 
     def size(self) -> int:
         self._check()
         return self._descriptors.size(self._slot)
-
-    def _check(self) -> None:
-        if self._is_over:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF), str(self._slot.path))
 
     def close(self) -> None:
         if not self._is_over:
@@ -177,3 +164,17 @@ class LocalAppendFile:
     def __del__(self) -> None:
         # A log whose actor failed is dropped without being closed.
         self.close()
+
+    def _begin_write(self) -> int:
+        slot = self._slot
+        slot.is_unsynced = slot.is_recent = True
+        fd = slot.fd
+        return fd if fd != CLOSED else self._open()
+
+    def _open(self) -> int:
+        self._check()
+        return self._descriptors.open(self._slot)
+
+    def _check(self) -> None:
+        if self._is_over:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), str(self._slot.path))

@@ -14,6 +14,7 @@ from pathlib import Path
 import attrs
 
 from bench.baseline import RECORD_BYTES
+from bench.report import nearest_rank
 
 __all__ = ["RECORD", "Contestant", "Turn", "open_files", "rates_against", "raw_lanes", "take_turns"]
 
@@ -34,7 +35,7 @@ class Turn:
 
     def wait(self, share: float) -> float:
         """Seconds; `share` from 0 to 1, nearest rank."""
-        return sorted(self.waits)[min(int(share * len(self.waits)), len(self.waits) - 1)]
+        return nearest_rank(self.waits, share)
 
 
 Contestant = Callable[[], Awaitable[Turn]]

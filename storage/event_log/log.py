@@ -21,6 +21,9 @@ __all__ = ["EventLog"]
 
 _CRC_KEY = b'"crc":"'
 
+HEAD_BYTES_MAX = 128
+"""Up to the end of its `crc` no line has more: its numbers are bounded (see `storage.record`)."""
+
 
 class EventLog(Reader):
     """One appender at a time: its actor. `repair` says what recovery cut off, or found missing."""
@@ -30,6 +33,8 @@ class EventLog(Reader):
         self.epoch = found.epoch + 1
         self.repair: Repair | None = None
         self._last = found.scan.last
+        self._last_line = (b"", 0)
+        """How the last record that was appended begins, and where; `_last` is made of it when it is asked for."""
         self._file = file
         self._committer = committer
         self._tail = Tail(found.scan.next_id)
@@ -131,7 +136,7 @@ class EventLog(Reader):
 
     async def save_snapshot(self, document: object) -> None:
         """Save the state after the last event, and the index so far. Raises `OSError`; both are only caches (K18)."""
-        last = self._last
+        last = self._find_last()
         if last.id < 0 or self.damage is not None:
             await trio.lowlevel.checkpoint()
             return
@@ -160,10 +165,15 @@ class EventLog(Reader):
             self.next_id += 1
             self._end += len(line)
         if lines:
-            crc_at = lines[-1].index(_CRC_KEY) + len(_CRC_KEY)
-            checksum = int(lines[-1][crc_at : crc_at + 8], 16)
-            self._last = Anchor(self.next_id - 1, self.epoch, checksum, self._end - len(lines[-1]), self._end)
+            self._last_line = (lines[-1][:HEAD_BYTES_MAX], self._end - len(lines[-1]))
         self._tail.extend(events)
+
+    def _find_last(self) -> Anchor:
+        head, start = self._last_line
+        if self._last.end < self._end:
+            crc_at = head.index(_CRC_KEY) + len(_CRC_KEY)
+            self._last = Anchor(self.next_id - 1, self.epoch, int(head[crc_at : crc_at + 8], 16), start, self._end)
+        return self._last
 
     def __repr__(self) -> str:
         state = " damaged" if self.damage else " closed" if self._closed else ""

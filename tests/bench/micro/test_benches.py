@@ -20,3 +20,18 @@ def test_commit_tries_every_strategy_for_every_number_of_writers(capsys: pytest.
     told = capsys.readouterr().out
     for name in ("1 writers", "5 writers", "lanes, 4", "groups, 8 threads", "one journal in front", "one syncfs"):
         assert name in told
+
+
+def test_revival_opens_and_wakes_histories_of_every_length(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["revival", "--events", "40", "70", "--tail", "5", "--rounds", "2", "--wire-rounds", "1"])
+    told = capsys.readouterr().out
+    assert "durability: sync" in told
+    for name in ("opening a log", "raw read", "all read", "a message to a cold conversation", "awake", "40", "70"):
+        assert name in told
+
+
+def test_reading_tells_what_a_page_costs_anywhere_and_what_verifying_does(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["reading", "--events", "500", "--rounds", "2"])
+    told = capsys.readouterr().out
+    for name in ("first", "middle", "last", "an event", "unverified"):
+        assert name in told
