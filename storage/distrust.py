@@ -4,6 +4,8 @@ A failed sync leaves pages that look clean and may be on no disk; so does a proc
 and its sync, for the next one. What lives here: which logs that concerns. What must not: mending; opening does that.
 """
 
+from collections.abc import Iterable
+
 import attrs
 
 __all__ = ["FAILED_SYNCS_MAX", "Distrust", "Doubt"]
@@ -37,10 +39,11 @@ class Distrust:
         self._seen: set[str] = set()
         self._doubts: dict[str, Doubt] = {}
 
-    @property
-    def is_to_be_inherited(self) -> bool:
-        """Whether the next process has to look at the media, too."""
-        return any(doubt.is_stale for doubt in self._doubts.values())
+    def is_to_be_inherited(self, paths: Iterable[str]) -> bool:
+        """Whether the next process has to look at the media, too; `paths` are those of all logs."""
+        if any(doubt.is_stale for doubt in self._doubts.values()):
+            return True
+        return self._inherited and any(path not in self._seen for path in paths)
 
     def __contains__(self, path: str) -> bool:
         return path in self._doubts

@@ -1,14 +1,12 @@
 """The data folder as a whole: its lock (K3), its format, its conversations. Where they lie is in `layout`."""
 
-import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-import orjson
 import trio
 
 from storage.catalogue import Catalogue, Entry
@@ -36,6 +34,7 @@ from storage.layout import (
     check_format,
     is_conversation_id,
 )
+from storage.past import Past, look_back, note_of
 from storage.record import decode, encode_batch
 
 __all__ = ["Describe", "Store", "open_store"]
@@ -51,16 +50,29 @@ class Store:
     """Made by `open_store`."""
 
     def __init__(
-        self, disk: Disk, catalogue: Catalogue, committer: Committer, durability: Durability, nursery: trio.Nursery
+        self,
+        disk: Disk,
+        catalogue: Catalogue,
+        *,
+        committer: Committer,
+        durability: Durability,
+        past: Past,
+        nursery: trio.Nursery,
     ) -> None:
         self.disk = disk
         self.durability = durability
         self.catalogue = catalogue
+        self.power_cuts = past.power_cuts
+        """How many may have taken what was acknowledged."""
         self._committer = committer
         self._nursery = nursery
         self._creating: set[str] = set()
         self._left_over: set[str] = set()
         """Failed creations that could not be undone."""
+
+    def logs(self) -> Iterator[str]:
+        """The paths of all logs."""
+        return (f"{CONVERSATIONS}/{entry}/{LOG}" for entry in self.catalogue)
 
     # --- conversations -------------------------------------------------------------------------------------------
 
@@ -256,17 +268,14 @@ async def open_store(disk: Disk, describe: Describe, durability: Durability = Du
     with disk.lock(LOCK) as held:
         # Before the nursery, which would wrap what is raised into a group.
         catalogue = await disk.run(partial(_Start(disk).prepare, describe))
-        held.note(_note(disk, durability))
-        committer = Committer(disk, durability, Distrust(inherited=bool(held.left)))
+        past = await look_back(disk, held.left)
+        held.note(note_of(disk, durability))
+        committer = Committer(disk, durability, Distrust(inherited=not past.ended_in_peace))
         async with trio.open_nursery() as nursery:
-            store = Store(disk, catalogue, committer, durability, nursery)
+            store = Store(disk, catalogue, committer=committer, durability=durability, past=past, nursery=nursery)
             nursery.start_soon(committer.run)
             yield store
             nursery.cancel_scope.cancel()
-        if not committer.distrust.is_to_be_inherited:
-            held.note("")
-
-
-def _note(disk: Disk, durability: Durability) -> str:
-    """For whoever finds the lock held, and for the next holder if this one does not end in peace."""
-    return orjson.dumps({"pid": os.getpid(), "boot": disk.boot_id(), "durability": durability}).decode()
+        # Nothing is owed any more; but what was not looked at in the media is the next one's to look at.
+        in_peace = not committer.distrust.is_to_be_inherited(store.logs())
+        held.note("" if in_peace else note_of(disk, Durability.SYNC))

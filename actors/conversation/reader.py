@@ -145,8 +145,8 @@ class Reader:
     def _summary(self, conversation_id: str, state: State, failure: str) -> Summary:
         live, connections = self._house.live(conversation_id), len(self._house.cursors(conversation_id))
         residency = Residency.FAILED if failure else self.residency(conversation_id)
-        place = Place(live, residency, connections, failure, self._retry_at(conversation_id))
-        return summarise(conversation_id, state, place)
+        retry_at, power_cuts = self._retry_at(conversation_id), self._house.store.power_cuts
+        return summarise(conversation_id, state, Place(live, residency, connections, failure, retry_at, power_cuts))
 
     def _retry_at(self, conversation_id: str) -> str | None:
         cell = self._registry.peek(conversation_id)

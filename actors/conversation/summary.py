@@ -39,13 +39,17 @@ class Summary:
 @attrs.frozen
 class Place:
     """Where a conversation is in this process. `failure` is the reason why its actor cannot live, or empty; `retry_at`
-    is when one that crashed is started again, UTC with `Z`."""
+    is when one that crashed is started again, UTC with `Z`.
+
+    `power_cuts` may each have taken acknowledged events, nobody knows of whom: each made the stream another one (K32).
+    """
 
     live: Live
     residency: Residency
     connections: int
     failure: str = ""
     retry_at: str | None = None
+    power_cuts: int = 0
 
 
 def describe(conversation_id: str, payload: bytes) -> Entry | None:
@@ -98,7 +102,7 @@ def summarise(conversation_id: str, state: State, place: Place) -> Summary:
             "reason": failure or state.reason,
             "retry_at": place.retry_at,
             "last_event_id": state.next_id - 1,
-            "stream_epoch": state.stream_epoch,
+            "stream_epoch": state.stream_epoch + place.power_cuts,
             "unknown_events": state.unknown_events,
             "connections": connections,
         },
