@@ -10,7 +10,7 @@ import errno
 import os
 from collections import OrderedDict
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 
 import attrs
 
@@ -111,23 +111,31 @@ def _open(slot: _Slot) -> int:
 
 
 class LocalAppendFile:
-    """See `storage.disk.AppendFile`. After `close` and after a failed sync every call fails."""
+    """See `storage.disk.AppendFile`. After `close` and after a failed sync every call fails.
+
+    It may be written to in one thread while another syncs it, in mode `async`.
+    """
 
     _is_over = True
 
     def __init__(self, path: Path, descriptors: Descriptors) -> None:
         self._descriptors = descriptors
         self._slot = _Slot(path)
+        # A sync that fails closes the descriptor: never while somebody writes to it, or its number may be another's.
+        self._writing = Lock()
         descriptors.open(self._slot)
         self._is_over = False
 
     def write(self, data: bytes) -> None:
-        descriptor, rest = self._begin_write(), memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        rest = memoryview(data)
+        with self._writing:
+            descriptor = self._begin_write()
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
 
     def truncate(self, size: int) -> None:
-        os.ftruncate(self._begin_write(), size)
+        with self._writing:
+            os.ftruncate(self._begin_write(), size)
 
     def sync(self) -> None:
         descriptor = self.begin_sync()
@@ -157,7 +165,9 @@ class LocalAppendFile:
         return self._descriptors.size(self._slot)
 
     def close(self) -> None:
-        if not self._is_over:
+        if self._is_over:
+            return
+        with self._writing:
             self._is_over = True
             self._descriptors.drop(self._slot)
 

@@ -4,7 +4,7 @@ Paths are relative to the disk's root, with `/` between the parts. All primitive
 `Disk.run` says where blocking work happens, so that the real disk can use a thread and the one in memory need not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -50,6 +50,9 @@ class Disk(Protocol):
 
     def open_append(self, path: str) -> AppendFile:
         """Open for appending, created empty if there is none."""
+
+    def sync_files(self, files: Sequence[AppendFile]) -> list[OSError | None]:
+        """Sync each of them once, at the same time where that is faster. What went wrong with each."""
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         """The bytes [start, stop), fewer where the file ends before."""

@@ -5,7 +5,7 @@ document means, or a default for one that cannot be read, since the next write w
 """
 
 import re
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 
 from storage.disk import Disk
 from storage.errors import DamagedDocument, OutcomeUnknown, StorageDegraded, StorageError, UnknownFormat
+from storage.health import Health
 
 __all__ = ["FOLDER", "Documents", "open_document", "path_of"]
 
@@ -30,10 +31,14 @@ def path_of(name: str) -> str:
 
 
 class Documents:
-    """The documents on a disk. Nothing of them is kept in memory: the owner of a document does that."""
+    """The documents on a disk. Nothing of them is kept in memory: the owner of a document does that.
 
-    def __init__(self, disk: Disk) -> None:
+    `health` is that of the store on the same disk (K14); without one every write is tried.
+    """
+
+    def __init__(self, disk: Disk, health: Health | None = None) -> None:
         self._disk = disk
+        self._health = health
         self._names_are_durable = False
 
     async def read(self, name: str) -> Any | None:
@@ -48,7 +53,8 @@ class Documents:
         Raises `StorageDegraded` (the old one stays) or `OutcomeUnknown`.
         """
         data = orjson.dumps({"format": FORMAT, "document": document}, option=orjson.OPT_APPEND_NEWLINE)
-        await self._disk.run(partial(self._write, path_of(name), data))
+        with self._health.writing(len(data)) if self._health is not None else nullcontext():
+            await self._disk.run(partial(self._write, path_of(name), data))
 
     def _read(self, path: str) -> bytes | None:
         if not self._disk.exists(path):

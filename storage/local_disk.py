@@ -4,26 +4,27 @@ import fcntl
 import os
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TextIO, TypeVar, cast
 from uuid import uuid4
 
-import trio
-
 from storage.descriptors import Descriptors, LocalAppendFile
-from storage.disk import Held
+from storage.disk import AppendFile, Held
 from storage.errors import StoreLocked
+from storage.kernel_sync import KernelSync
 from storage.replacing import replace_whole
+from storage.syncing import SyncThreads, sync_by_kernel
+from storage.threads import Threads
 
 __all__ = ["LocalDisk"]
 
 T = TypeVar("T")
 
-THREADS_MAX = 8
-"""Blocking work at one time: the committer, and readers of old history."""
+THREADS_MAX = 16
+"""Blocking work at one time: the committer's eight lanes, and as many readers of old history."""
 
 NOTE_CHARACTERS_MAX = 1000
 """A lock's note is a line; more is somebody else's file."""
@@ -52,6 +53,13 @@ def _open_files_max() -> int:
     return OPEN_FILES_MAX if soft == resource.RLIM_INFINITY else min(soft // 2, OPEN_FILES_MAX)
 
 
+def _kernel_sync() -> KernelSync | None:
+    try:
+        return KernelSync()
+    except OSError:
+        return None
+
+
 class LocalDisk:
     """See `storage.disk.Disk`. The root is made, readable by its owner only, if there is none."""
 
@@ -59,13 +67,20 @@ class LocalDisk:
         self.root = root
         self._descriptors = Descriptors(_open_files_max() if open_files_max is None else open_files_max)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._limiter = trio.CapacityLimiter(THREADS_MAX)
+        self._kernel = _kernel_sync()
+        self._sync_threads = SyncThreads()
+        self._threads = Threads("greenroom-disk", THREADS_MAX)
 
     async def run(self, work: Callable[[], T]) -> T:
-        return await trio.to_thread.run_sync(work, limiter=self._limiter)
+        return await self._threads.run(work)
 
     def open_append(self, path: str) -> LocalAppendFile:
         return LocalAppendFile(self.root / path, self._descriptors)
+
+    def sync_files(self, files: Sequence[AppendFile]) -> list[OSError | None]:
+        if self._kernel is None or len(files) < 2:
+            return self._sync_threads.sync(files)
+        return sync_by_kernel(self._kernel, cast("Sequence[LocalAppendFile]", files))
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         fd = os.open(self.root / path, os.O_RDONLY | os.O_CLOEXEC)

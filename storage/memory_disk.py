@@ -2,15 +2,16 @@
 
 import errno
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from storage.disk import Held
+from storage.disk import AppendFile, Held
 from storage.errors import StoreLocked
+from storage.syncing import sync_each
 from storage.tree import File, Folder, Tree, error
 
 __all__ = ["MemoryAppendFile", "MemoryDisk"]
@@ -63,6 +64,9 @@ class MemoryDisk:
         if name not in folder.entries:
             self._tree.relink((folder, name, File(modified_at=time.time())))
         return MemoryAppendFile(self._tree.file(path))
+
+    def sync_files(self, files: Sequence[AppendFile]) -> list[OSError | None]:
+        return sync_each(files)
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         return bytes(self._tree.file(path).data[start:stop])

@@ -22,6 +22,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from storage.disk import Disk
 from storage.documents import Documents, path_of
 from storage.errors import DamagedDocument, SecretUnreadable, StorageDegraded, StorageError
+from storage.health import Health
 
 __all__ = ["Kept", "Keyring", "Safe", "open_safe"]
 
@@ -115,7 +116,7 @@ class Safe:
         return f"<Safe {self._documents!r} {self._keyring!r}>"
 
 
-async def open_safe(disk: Disk, secret: str = "", older: Sequence[str] = ()) -> Safe:
+async def open_safe(disk: Disk, secret: str = "", older: Sequence[str] = (), *, health: Health | None = None) -> Safe:
     """The safe of a locked store. Without a secret one is generated, and kept beside the documents for its owner.
 
     A generated one stays good for opening, so that a secret can be configured later. Raises `DamagedDocument`,
@@ -123,7 +124,7 @@ async def open_safe(disk: Disk, secret: str = "", older: Sequence[str] = ()) -> 
     """
     generated = await disk.run(partial(_generated, disk, make=not secret))
     candidates = [given for given in (secret or generated, *older, generated) if given]
-    return Safe(Documents(disk), Keyring(*candidates))
+    return Safe(Documents(disk, health), Keyring(*candidates))
 
 
 def _generated(disk: Disk, *, make: bool) -> str:

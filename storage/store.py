@@ -21,6 +21,7 @@ from storage.errors import (
     StorageError,
 )
 from storage.event_log import EventLog, LogView
+from storage.health import Health
 from storage.histogram import Histogram
 from storage.layout import (
     CONVERSATIONS,
@@ -91,7 +92,8 @@ class Store:
             raise ConversationNotFound(entry.conversation_id)
         self._creating.add(entry.conversation_id)
         try:
-            await self.disk.run(partial(self._create, entry.conversation_id, events))
+            with self.health.writing(sum(map(len, events))):
+                await self.disk.run(partial(self._create, entry.conversation_id, events))
             self.catalogue.add(entry)  # nobody hears of it before it is durable (K8)
         finally:
             self._creating.discard(entry.conversation_id)
@@ -163,23 +165,36 @@ class Store:
         self._committer.distrust.forget(self._path(conversation_id, LOG))
 
     async def delete(self, conversation_id: str) -> None:
-        """Have the conversation gone, durably; its bytes are removed afterwards. Raises `ConversationNotFound`."""
+        """Have the conversation gone, durably; its bytes are removed afterwards. A full disk is no reason to refuse.
+
+        Raises `ConversationNotFound`, `StorageDegraded` (it is still there) or `OutcomeUnknown` (a power cut may bring
+        it back).
+        """
         grave = f"{TRASH}/{conversation_id}-{uuid4().hex}"
         source = self._path(conversation_id)
-        await self.disk.run(partial(self._bury, source, grave))
+        unsure = await self.disk.run(partial(self._bury, source, grave))
         self.catalogue.remove(conversation_id)
         self._committer.distrust.forget(f"{source}/{LOG}")
         self._nursery.start_soon(self.disk.run, partial(self._decay, grave))
+        if unsure is not None:
+            raise unsure
 
     def _decay(self, grave: str) -> None:
         """What cannot be removed now, or when the store closes first, is removed at the next start."""
         with suppress(OSError):
             self.disk.remove_tree(grave)
 
-    def _bury(self, source: str, grave: str) -> None:
-        self.disk.rename(source, grave)
-        self.disk.sync_folder(CONVERSATIONS)
-        self.disk.sync_folder(TRASH)
+    def _bury(self, source: str, grave: str) -> OutcomeUnknown | None:
+        try:
+            self.disk.rename(source, grave)
+        except OSError as failure:
+            raise StorageDegraded(f"{source} could not be deleted: {failure}") from failure
+        try:
+            self.disk.sync_folder(CONVERSATIONS)
+            self.disk.sync_folder(TRASH)
+        except OSError as failure:
+            return OutcomeUnknown(f"the deletion may not survive a power cut: {failure}")
+        return None
 
     def workspace(self, conversation_id: str) -> Path | None:
         """The real folder of the conversation's files, if this disk has real folders."""
@@ -195,11 +210,21 @@ class Store:
         return self._committer.append_times
 
     @property
+    def health(self) -> Health:
+        """Whether the disk takes writes (K14)."""
+        return self._committer.health
+
+    @property
+    def owed_seconds(self) -> float:
+        """For how long the oldest acknowledged write is on no disk yet; 0 in mode `sync`."""
+        return self._committer.arrears.age_seconds
+
+    @property
     def sync_times(self) -> Histogram:
         return self._committer.sync_times
 
     def statistics(self) -> dict[str, int]:
-        return {"conversations": len(self.catalogue), **self._committer.statistics()}
+        return {"conversations": len(self.catalogue), **self._committer.statistics(), **self.health.statistics()}
 
     def __repr__(self) -> str:
         return f"<Store {self.disk!r} {self.durability} {len(self.catalogue)} conversations>"

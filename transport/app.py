@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import structlog
 import trio
@@ -23,12 +23,13 @@ from actors.security.choice import ANALYZERS, Choice, judge_for
 from actors.security.policy import Judge, Ruling
 from actors.security.port import Risk
 from actors.settings.keeper import Keeper, open_keeper
+from storage.arrears import OWED_SECONDS_MAX
 from storage.committer import Durability
 from storage.disk import Disk
 from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
 from storage.secrets import open_safe
-from storage.store import open_store
+from storage.store import Store, open_store
 from transport import logs
 from transport.addresses import http_address
 from transport.admission import Admission
@@ -102,7 +103,7 @@ async def _serve(config: Config, disk: Disk, command: str, shutdown: Shutdown) -
     async with (
         open_supervisor("server") as server,
         open_store(disk, describe, Durability(config.durability)) as store,
-        _open_keeper(disk, config) as keeper,
+        _open_keeper(store, config) as keeper,
         open_conversations(
             store, agent, maker.open, _rules(config, keeper), keeper.masks, below=server
         ) as conversations,
@@ -122,7 +123,7 @@ async def _serve(config: Config, disk: Disk, command: str, shutdown: Shutdown) -
             conversations,
             policy,
             admission,
-            lambda: {"ready": not shutdown.begun.is_set(), "durability": config.durability},
+            partial(_readiness, store, shutdown),
             places=Places(config.vscode_url, config.web_hosts),
             serves_page=config.serve_frontend,
             resources=(
@@ -148,10 +149,20 @@ async def _serve(config: Config, disk: Disk, command: str, shutdown: Shutdown) -
 
 
 @asynccontextmanager
-async def _open_keeper(disk: Disk, config: Config) -> AsyncIterator[Keeper]:
+async def _open_keeper(store: Store, config: Config) -> AsyncIterator[Keeper]:
     """After the store, whose lock says that nobody else generates a secret meanwhile."""
-    safe = await open_safe(disk, config.jwt_secret, config.jwt_secrets_old)
+    safe = await open_safe(store.disk, config.jwt_secret, config.jwt_secrets_old, health=store.health)
     yield await open_keeper(safe, [config.session_api_key or ""])
+
+
+def _readiness(store: Store, shutdown: Shutdown) -> dict[str, Any]:
+    """A server whose disk is full stays ready: who is sent elsewhere cannot read here either (K14)."""
+    told = {
+        "ready": not shutdown.begun.is_set(),
+        "durability": store.durability,
+        "storage": "degraded" if store.health.degraded else "ok",
+    }
+    return told if store.durability is Durability.SYNC else {**told, "durability_window_seconds": OWED_SECONDS_MAX}
 
 
 def _hidden_paths(config: Config) -> tuple[Path, ...]:

@@ -61,6 +61,13 @@ class Metrics:
         yield _histogram("greenroom_append_seconds", "From an append to its durability.", found.appends)
         yield _histogram("greenroom_sync_seconds", "Syncs of one commit group.", found.syncs)
         yield _histogram("greenroom_replay_seconds", "Bringing a conversation to life from its log.", found.replays)
+        yield GaugeMetricFamily(
+            "greenroom_unsynced_seconds", "Age of the oldest write acknowledged and not synced.", found.owed_seconds
+        )
+        yield GaugeMetricFamily(
+            "greenroom_storage_degraded", "1 while the disk takes no writes.", float(found.storage_degraded)
+        )
+        yield GaugeMetricFamily("greenroom_files_ailing", "Logs that alone take no writes.", found.files_ailing)
         yield CounterMetricFamily("greenroom_actor_restarts", "Actors restarted after a crash.", registry.restarts)
         yield _counter_by_label(
             "greenroom_dead_letters", "Commands that no actor will take.", "reason", registry.dead_letters

@@ -389,7 +389,7 @@ class ConversationActor:
         self._snapshot_at = self.state.next_id
         try:
             await self.log.save_snapshot(dump_state(self.state))
-        except OSError as failure:
+        except (OSError, StorageDegraded) as failure:
             # K18: only a cache; the next activation replays.
             logger.warning("snapshot_failed", conversation_id=self._context.key, error=str(failure))
 

@@ -177,6 +177,9 @@ class Reader:
             appends=house.store.append_times,
             syncs=house.store.sync_times,
             replays=house.replay_times,
+            storage_degraded=house.store.health.degraded,
+            files_ailing=house.store.health.statistics()["files_ailing"],
+            owed_seconds=house.store.owed_seconds,
         )
 
 

@@ -49,6 +49,7 @@ from storage.errors import (
     LogClosed,
     NothingToRepair,
     OutcomeUnknown,
+    StorageDegraded,
     StorageError,
 )
 from storage.event_log import EventLog
@@ -120,7 +121,7 @@ class Conversations(Commander):
         except (ActorError, StorageError):
             try:
                 await self.delete(conversation_id)
-            except OSError as failure:
+            except (StorageDegraded, OutcomeUnknown) as failure:
                 raise OutcomeUnknown(f"a failed creation could not be undone: {failure}") from failure
             raise
 

@@ -18,7 +18,9 @@ __all__ = ["Activity", "ConversationStatistics", "RunTimeStatistics", "Statistic
 @attrs.frozen
 class Statistics:
     """`run_times` count against MAX_CONCURRENT_CONVERSATIONS; `readers_behind` are clients that read from the log at
-    their own pace (K33). The histograms go on counting."""
+    their own pace (K33). The histograms go on counting.
+    `files_ailing` take no writes for now, as an error hit them alone (K14); `owed_seconds` is the age of the oldest
+    write that was acknowledged and is not synced (K9)."""
 
     residency: Mapping[Residency, int]
     run_times: int
@@ -28,6 +30,9 @@ class Statistics:
     appends: Histogram
     syncs: Histogram
     replays: Histogram
+    storage_degraded: bool
+    files_ailing: int
+    owed_seconds: float
 
 
 class Activity(StrEnum):

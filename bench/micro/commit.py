@@ -1,6 +1,6 @@
 """The bench behind the choice of how a group is made durable (docs/decisions): every strategy on this disk, in one run.
 
-What lives here: the strategies, bare, without trio or storage, each for as many files as there are writers. A group is
+What lives here: the strategies, bare, without trio or a store, each for as many files as there are writers. A group is
 one record for every writer. What must not: our committer; `append` measures that.
 """
 
@@ -19,6 +19,7 @@ import trio
 from bench.baseline import machine
 from bench.micro.turns import RECORD, Contestant, Turn, open_files, rates_against, raw_lanes, take_turns
 from bench.report import spread
+from storage.kernel_sync import KernelSync
 
 __all__ = ["SUMMARY", "add_arguments", "run"]
 
@@ -53,6 +54,10 @@ def _strategies(files: Sequence[int], journal: int, seconds: float) -> dict[str,
     }
     for threads in THREADS:
         blocking[f"groups, {threads} threads"] = partial(_groups, files, threads, seconds)
+    if (kernel := _kernel_sync()) is not None:
+        blocking["groups, synced by the kernel"] = partial(
+            _repeat, partial(_kernel, files, kernel), len(files), seconds
+        )
     blocking["groups, one journal in front"] = partial(_repeat, partial(_journal, files, journal), len(files), seconds)
     blocking["groups, one syncfs"] = partial(_repeat, partial(_syncfs, files), len(files), seconds)
     return {name: partial(trio.to_thread.run_sync, turn) for name, turn in blocking.items()}
@@ -95,6 +100,22 @@ def _journal(files: Sequence[int], journal: int) -> None:
     os.fdatasync(journal)
     for file in files:
         os.write(file, RECORD)
+
+
+def _kernel_sync() -> KernelSync | None:
+    try:
+        return KernelSync()
+    except OSError:
+        return None
+
+
+def _kernel(files: Sequence[int], kernel: KernelSync) -> None:
+    """What our store does."""
+    for file in files:
+        os.write(file, RECORD)
+    for failure in kernel.sync(files):
+        if failure is not None:
+            raise failure
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

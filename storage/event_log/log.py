@@ -89,34 +89,21 @@ class EventLog(Reader):
         # early one and a later one whole, which recovery could not tell from a bad middle.
         events = [event for batch in batches for event in batch]
         lines = encode_batch(self.next_id, self.epoch, events)
-        append = Append(self._file, self._end, b"".join(lines))
-        self._committer.submit(append)
+        append = Append(self._files.path, self._file, self._end, b"".join(lines))
         try:
-            await append.wait()
+            await self._committer.commit(append)
         except OutcomeUnknown:
             self._close_for_doubt()
             raise
         except trio.Cancelled:
-            # Only a new reading of the file can tell how it ended, and nothing may be written behind that reader.
-            await self._let_end(append)
+            # Its actor is at its end, and nothing may be written behind the next one, which reads the file.
+            self._closed = True
             raise
         self._adopt(lines, events)
 
     def _close_for_doubt(self) -> None:
         self._closed = True
         self._committer.distrust.sync_failed(self._files.path, self.next_id)
-
-    async def _let_end(self, append: Append) -> None:
-        self._closed = True
-        if self._committer.withdraw(append):
-            return
-        with trio.CancelScope(shield=True):
-            try:
-                await append.wait()
-            except OutcomeUnknown:
-                self._close_for_doubt()
-            except StorageError:
-                return
 
     def read_tail(self, start: int, stop: int) -> list[bytes] | None:
         """Recent events [start, stop) from memory, or None when they are not all here."""
@@ -135,12 +122,16 @@ class EventLog(Reader):
             raise
 
     async def save_snapshot(self, document: object) -> None:
-        """Save the state after the last event, and the index so far. Raises `OSError`; both are only caches (K18)."""
+        """Save the state after the last event, and the index so far. Both are only caches (K18).
+
+        Raises `OSError`, or `StorageDegraded` untried (K14).
+        """
         last = self._find_last()
         if last.id < 0 or self.damage is not None:
             await trio.lowlevel.checkpoint()
             return
-        self._index.forget(await self._files.disk.run(partial(self._save, Snapshot(last.id, last, document))))
+        with self._committer.health.writing():
+            self._index.forget(await self._files.disk.run(partial(self._save, Snapshot(last.id, last, document))))
         if self.damage is not None:  # met meanwhile
             await self._files.disk.run(partial(self._remember, self.damage.event_id))
 

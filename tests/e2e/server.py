@@ -68,6 +68,11 @@ class ServerProcess:
         process.stdout.close()
         return status
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """User and system time of the server so far."""
         assert self._process is not None

@@ -1,4 +1,4 @@
-"""A disk in memory that fails where the test says: full disks, short writes, failing syncs, a power cut at any step."""
+"""A disk in memory that fails where the test says: short writes, failing syncs, a power cut at any step."""
 
 import errno
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class FaultyFile(MemoryAppendFile):
         self.faults.step()
         if self.path in self.faults.writes:
             super().write(data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, "no space left")
+            raise OSError(errno.EIO, "cannot write")
         super().write(data)
 
     def truncate(self, size: int) -> None:

@@ -1,6 +1,8 @@
 """However many files are written to, few have a descriptor, and none is ever mistaken for another one."""
 
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -145,3 +147,17 @@ async def _open(disk: LocalDisk, committer: Committer, name: str) -> EventLog:
     disk.make_folder(name)
     disk.replace(f"{name}/events.jsonl", b"")
     return await EventLog.open(disk, f"{name}/events.jsonl", committer, "quarantine")
+
+
+def test_k15_no_descriptor_is_closed_while_somebody_writes_to_it(tmp_path: Path) -> None:
+    """Its number may be another file's the moment after, and the bytes would land there."""
+    file = LocalAppendFile(tmp_path / "a", Descriptors(10))
+    with ThreadPoolExecutor(1) as pool:
+        with file._writing:
+            closing = pool.submit(file.end_sync, OSError("the sync failed"))
+            with pytest.raises(TimeoutError):
+                closing.result(0.05)
+            os.fstat(file._slot.fd)
+        closing.result(5)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        file.write(b"stray")

@@ -4,16 +4,17 @@ Operations of different threads exclude each other.
 """
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from storage.disk import Held
+from storage.disk import AppendFile, Held
 from storage.errors import StoreLocked
 from storage.replacing import replace_whole
+from storage.syncing import sync_each
 from storage.tree import Folder, error
 from tests.fakes.sim_disk.faults import Fault, Operation, Step
 from tests.fakes.sim_disk.file import CachedFile
@@ -41,6 +42,9 @@ class SimDisk(Machine):
                 self.need_room(path)
                 self.tree.relink((folder, name, file))
             return SimFile(self, path, file)
+
+    def sync_files(self, files: Sequence[AppendFile]) -> list[OSError | None]:
+        return sync_each(files)
 
     def read(self, path: str, start: int, stop: int) -> bytes:
         with self.step(Operation.READ, path):
