@@ -8,8 +8,8 @@ The ids of a log are dense, so nothing behind the damage can stay in it, however
 file, which is kept aside as it was, and never written to again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, count
 
 import attrs
 
@@ -20,7 +20,7 @@ from storage.findings import Code
 from storage.layout import CONVERSATIONS, INDEX, LOG, QUARANTINE, STATE
 from storage.record import Damage, encode_batch
 from storage.snapshot import Snapshot
-from storage.walk import PIECE_BYTES, Located, LogWalk
+from storage.walk import PIECE_BYTES, Located, LogWalk, pieces
 
 __all__ = ["Cut", "examine", "repair"]
 
@@ -34,10 +34,10 @@ FRESH, PART = ".events.jsonl.new", ".part"
 @attrs.frozen
 class Cut:
     """What is to be cut off a log. `keep_events` stay, in `keep_bytes` bytes; `cut_bytes` go, and the whole file as it
-    was is kept as `quarantine` (empty where there is none).
+    was is kept as `quarantine` (empty where nothing is cut).
 
-    `lost_until` is the highest id that is known to be lost, if any is. `acknowledged` says whether it may have been
-    (K16). `epoch` is for what is written next (K3). `snapshot` is the last one taken, whatever it is worth.
+    `lost_until` is the highest id that is known to be lost, if any is. `acknowledged`: somebody may have been told of
+    what is lost (K16). `epoch` is for what is written next (K3). `snapshot` is the last one taken, if any.
     """
 
     conversation_id: str
@@ -89,14 +89,15 @@ def examine(disk: Disk, conversation_id: str, lost: Callable[[Located], None]) -
         known_until = max(known_until, located.record.id)
         if walk.is_later(located.record):
             code = Code.LOG_CORRUPT
+    cut_bytes = disk.size(path) - walk.good_bytes
     return Cut(
         conversation_id,
         code,
         walk.stop or Damage(walk.good_bytes, walk.next_id, _WHY[code]),
         keep_events=walk.next_id,
         keep_bytes=walk.good_bytes,
-        cut_bytes=disk.size(path) - walk.good_bytes,
-        quarantine=_free_name(disk, path, walk.epoch_max),
+        cut_bytes=cut_bytes,
+        quarantine=_free_name(disk, path, walk.epoch_max) if cut_bytes else "",
         lost_until=known_until if known_until >= walk.next_id else None,
         acknowledged=is_short or code is Code.LOG_CORRUPT,
         epoch=max(walk.epoch_max, epoch) + 1,
@@ -145,10 +146,11 @@ def repair(disk: Disk, cut: Cut, events: Sequence[bytes]) -> None:
 def _keep_aside(disk: Disk, cut: Cut) -> None:
     """The damaged file, whole, under a name that nothing has."""
     disk.make_folder(QUARANTINE)
+    disk.sync_folder(".")
     if disk.exists(cut.quarantine):
         raise StorageError(f"{cut.quarantine} is there already, and nothing in {QUARANTINE} is written over")
     part = cut.quarantine.replace(f"{QUARANTINE}/", f"{QUARANTINE}/.") + PART
-    _write(disk, part, _pieces(disk, cut.path, cut.keep_bytes + cut.cut_bytes))
+    _write(disk, part, pieces(disk, cut.path, 0, cut.keep_bytes + cut.cut_bytes, PIECE_BYTES))
     disk.rename(part, cut.quarantine)
     disk.sync_folder(QUARANTINE)
 
@@ -157,8 +159,7 @@ def _write_fresh(disk: Disk, cut: Cut, events: Sequence[bytes]) -> str:
     """The mended log beside the damaged one, verified as it is read back."""
     fresh = f"{CONVERSATIONS}/{cut.conversation_id}/{FRESH}"
     batch = b"".join(encode_batch(cut.keep_events, cut.epoch, events))
-    kept = _pieces(disk, cut.path, cut.keep_bytes) if cut.keep_bytes else ()
-    _write(disk, fresh, (*kept, batch))
+    _write(disk, fresh, chain(pieces(disk, cut.path, 0, cut.keep_bytes, PIECE_BYTES), [batch]))
     walk = LogWalk(disk, fresh)
     for _ in walk.batches():
         pass
@@ -167,20 +168,15 @@ def _write_fresh(disk: Disk, cut: Cut, events: Sequence[bytes]) -> str:
     return fresh
 
 
-def _write(disk: Disk, path: str, pieces: Iterable[bytes]) -> None:
+def _write(disk: Disk, path: str, data: Iterable[bytes]) -> None:
     disk.remove_tree(path)
     file = disk.open_append(path)
     try:
-        for piece in pieces:
+        for piece in data:
             file.write(piece)
         file.sync()
     finally:
         file.close()
-
-
-def _pieces(disk: Disk, path: str, size: int) -> Iterator[bytes]:
-    for start in range(0, size, PIECE_BYTES):
-        yield disk.read(path, start, min(start + PIECE_BYTES, size))
 
 
 def _drop_caches(disk: Disk, conversation_id: str) -> None:

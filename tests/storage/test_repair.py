@@ -1,14 +1,17 @@
 """Cutting before the damage (K16): nothing is lost that was not named, and every step may be the last."""
 
+import tracemalloc
+from pathlib import Path
+
 import pytest
 
 from storage.disk import Disk
 from storage.errors import NothingToRepair, StorageDegraded, StorageError
 from storage.findings import Code
-from storage.memory_disk import MemoryDisk
+from storage.local_disk import LocalDisk
 from storage.record import encode_batch
 from storage.repair import Cut, examine, repair
-from storage.walk import LogWalk
+from storage.walk import PIECE_BYTES, LogWalk
 from tests.fakes.faulty_disk import FaultyDisk
 from tests.storage.test_verify import GOOD, LOG, STATE, disk_with, lines_of, snapshot_at
 
@@ -76,6 +79,7 @@ def test_k16_an_end_that_is_simply_gone_is_known_from_the_snapshot() -> None:
     )  # fmt: skip
     repair(disk, cut, SAID)
     assert len(read(disk)[0]) == 6
+    assert not disk.exists("quarantine")  # nothing was cut
 
 
 def test_k16_another_record_where_the_snapshot_was_made_is_a_loss_too() -> None:
@@ -171,20 +175,18 @@ def test_k14_k16_whichever_step_fails_the_log_is_as_it_was_or_mended_and_the_nex
     assert outcomes == {"as it was", "mended", "done"}
 
 
-def test_memory_is_bounded_by_the_piece() -> None:
-    class WatchedDisk(MemoryDisk):
-        largest = 0
-
-        def read(self, path: str, start: int, stop: int) -> bytes:
-            self.largest = max(self.largest, len(piece := super().read(path, start, stop)))
-            return piece
-
-    disk = WatchedDisk()
+def test_a_log_of_any_length_is_repaired_in_the_memory_of_some_pieces(tmp_path: Path) -> None:
+    disk = LocalDisk(tmp_path)
     disk.make_folder("conversations/a")
-    lines = lines_of(*[b'{"text":"%b"}' % (b"x" * 100_000)] * 60)
-    lines[30] = b"junk\n"
+    lines = lines_of(*[b'{"text":"%b"}' % (b"x" * 100_000)] * 300)
+    lines[250] = b"junk\n"
     disk.replace(LOG, b"".join(lines))
-    cut, _ = examined(disk)
-    repair(disk, cut, SAID)
-    assert disk.largest == 1024 * 1024
-    assert len(read(disk)[0]) == 31
+    tracemalloc.start()
+    try:
+        cut, _ = examined(disk)
+        repair(disk, cut, SAID)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(read(disk)[0]) == 251
+    assert peak_bytes < 8 * PIECE_BYTES

@@ -15,9 +15,11 @@ import attrs
 
 from actors.conversation.mending import make_plan, mend
 from actors.conversation.surroundings import utc_now
-from storage.disk import Disk
+from storage.committer import Durability
+from storage.disk import Disk, Held
 from storage.errors import ConversationNotFound, NothingToRepair, StorageError, StoreLocked
 from storage.layout import LOCK
+from storage.past import note_of
 from storage.verify import conversations_of
 from transport.cli.folder import open_folder
 from transport.cli.server import ServerError, WrongKey, address, ask_server, key_headers
@@ -39,7 +41,7 @@ class _Mender(Protocol):
     """Either way of repairing. Both raise `NothingToRepair`, `StorageError` and `OSError`."""
 
     def plan(self) -> dict[str, Any]:
-        """See `actors.conversation.mending.Plan.told`."""
+        """See `actors.conversation.mending.RepairPlan.told`."""
 
     def repair(self) -> None:
         """Do what was planned last."""
@@ -77,19 +79,19 @@ def _mender(arguments: argparse.Namespace) -> Iterator[_Mender]:
         return
     disk = open_folder(arguments)
     try:
-        # What the last holder left in it stays there, for the next server.
-        with disk.lock(LOCK):
-            yield _Local(disk, arguments.conversation)
+        with disk.lock(LOCK) as held:
+            yield _Local(disk, arguments.conversation, held)
     except StoreLocked as failure:
         raise StorageError(" ".join(_SERVER_RUNS.split()).format(conversation_id=arguments.conversation)) from failure
 
 
 @attrs.define
 class _Local:
-    """On a folder that is locked for us."""
+    """On a folder that is locked for us. What the last holder left in the lock is for the next server, and stays."""
 
     disk: Disk
     conversation_id: str
+    held: Held
 
     def plan(self) -> dict[str, Any]:
         if self.conversation_id not in conversations_of(self.disk):
@@ -97,7 +99,11 @@ class _Local:
         return make_plan(self.disk, self.conversation_id).told()
 
     def repair(self) -> None:
+        # Until it is done, what lies there may not be on the disk: whoever comes next is to look (K15).
+        if not self.held.left:
+            self.held.note(note_of(self.disk, Durability.SYNC))
         mend(self.disk, make_plan(self.disk, self.conversation_id), utc_now())
+        self.held.note(self.held.left)
 
 
 @attrs.define

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def test_k16_the_operator_is_shown_what_goes_and_what_stays_and_says_yes(tmp_pat
     assert "5 message" in shown
     assert "2026-11-24T10:00:00.000000Z  message" in shown
     assert "get everything from the start" in shown
+    assert (tmp_path / "lock").read_text() == ""
     assert "Cut it there? [y/N]" in shown
     assert shown.rstrip().endswith("repaired: bad keeps 4 events and goes on")
     [kept] = (tmp_path / "quarantine").iterdir()
@@ -117,3 +119,22 @@ def test_k03_beside_a_server_it_says_how_and_the_note_of_the_last_holder_stays(t
         assert verify(tmp_path).returncode == 1
     assert repair(tmp_path, "bad", "--yes").returncode == 0
     assert lock.read_text() == "what the last server left"
+
+
+def test_k14_k15_a_repair_that_a_full_disk_stops_changes_nothing_and_leaves_word_for_the_next_server(
+    tmp_path: Path,
+) -> None:
+    log = write_conversation(tmp_path, "bad")
+    flip(log, 4)
+    damaged = log.read_bytes()
+    ours = f"{sys.executable} -m transport.cli repair bad --yes --data {tmp_path}"
+    stopped = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -f 1; exec {ours}"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert_refused(stopped, "the repair stopped in the middle")
+    assert log.read_bytes() == damaged
+    left = (tmp_path / "lock").read_text()
+    assert json.loads(left)["durability"] == "sync"
+    assert repair(tmp_path, "bad", "--yes").returncode == 0
+    assert verify(tmp_path).returncode == 0
+    assert (tmp_path / "lock").read_text() == left
