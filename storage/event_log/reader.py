@@ -145,9 +145,8 @@ def take_first_look(files: LogFiles, distrust: Distrust) -> None:
         return
     try:
         files.disk.forget_cached(files.path)
-        files.disk.sync_folder(
-            files.folder
-        )  # the file itself may be a fresh one, and be known by name to the cache alone
+        # The file itself may be a fresh one, and be known by name to the cache alone.
+        files.disk.sync_folder(files.folder)
     except OSError as failure:
         raise OutcomeUnknown(f"{files.path}: what a killed process wrote cannot be synced: {failure}") from failure
     distrust.looked(files.path)

@@ -73,6 +73,23 @@ async def test_pieces_of_any_size_make_up_the_whole() -> None:
         assert got == wanted
 
 
+@pytest.mark.parametrize("bytes_max", [1, 99, 1000, 5000])
+async def test_k33_a_read_hands_out_no_more_than_it_may_unless_the_first_event_alone_is_more(bytes_max: int) -> None:
+    wanted = [event for width in (8, 900, 3, 4000, 20) for event in events_of(20, width)]
+    disk = disk_with(b"")
+    async with running_committer(disk) as committer:
+        log = await EventLog.open(disk, LOG, committer, "quarantine")
+        await log.append([wanted])
+        for reader in (log, await LogView.open(disk, LOG)):
+            for start in range(len(wanted)):
+                piece = await reader.read(start, len(wanted), bytes_max=bytes_max)
+                assert piece == wanted[start : start + len(piece)]
+                assert len(piece) == 1 or sum(map(len, piece)) <= bytes_max
+                assert start + len(piece) == len(wanted) or (
+                    sum(map(len, wanted[start : start + len(piece) + 1])) > bytes_max
+                )
+
+
 async def test_the_tail_is_bounded_and_what_fell_out_comes_from_the_disk() -> None:
     disk = disk_with(b"")
     wanted = events_of(80, TAIL_BYTES_MAX // 40)
