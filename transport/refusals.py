@@ -12,7 +12,16 @@ import attrs
 
 from actors.conversation.errors import EventIdMismatch, Refused
 from actors.domain.codec import DecodeError
-from actors.runtime import ActorCrashed, ActorFailed, AskTimedOut, Expired, MailboxFull, RegistryClosed, ServerFull
+from actors.runtime import (
+    ActorCrashed,
+    ActorFailed,
+    AskTimedOut,
+    CutOff,
+    Expired,
+    MailboxFull,
+    RegistryClosed,
+    ServerFull,
+)
 from storage.errors import (
     BadCursor,
     ConversationNotFound,
@@ -74,6 +83,7 @@ _TABLE: dict[type[Exception], Refusal] = {
     ServerFull: Refusal(503, "server_full", "The server has too much waiting; try again", 1),
     Expired: Refusal(503, "expired", "The command waited too long and was not executed", 1),
     AskTimedOut: Refusal(504, "outcome_unknown", "No answer in time; the outcome is unknown"),
+    CutOff: Refusal(503, "outcome_unknown", "The server is shutting down; whether this was done is unknown", 5),
     RegistryClosed: Refusal(503, "shutting_down", "The server is shutting down", 1),
     StorageDegraded: Refusal(503, "storage_degraded", "The disk takes no writes at the moment; try again", 5),
     OutcomeUnknown: Refusal(503, "outcome_unknown", "The disk failed; whether this was kept is unknown", 5),

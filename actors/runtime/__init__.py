@@ -7,19 +7,21 @@ wakes, crashes or leaves wait in its mailbox and reach the next incarnation in o
 
 from actors.runtime.alarms import Alarms, AlarmsStatistics
 from actors.runtime.behaviour import Behaviour, CannotActivate, Context
-from actors.runtime.cell import Cell, CellStatistics, Residency, Terminated, TurnStatistics
+from actors.runtime.cell import Cell
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
 from actors.runtime.errors import (
     ActorCrashed,
     ActorError,
     ActorFailed,
     AskTimedOut,
+    CutOff,
     Escalated,
     Expired,
     MailboxFull,
     RegistryClosed,
     ServerFull,
 )
+from actors.runtime.facts import CellStatistics, Residency, Terminated, TurnStatistics
 from actors.runtime.guard import guarded
 from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, MailboxStatistics, Promise, Reply
 from actors.runtime.registry import Ref, Registry, RegistryStatistics, open_registry
@@ -48,6 +50,7 @@ __all__ = [
     "Child",
     "ChildStatistics",
     "Context",
+    "CutOff",
     "DeadLetter",
     "DeadLetters",
     "Envelope",

@@ -6,25 +6,19 @@ behaviour down again and tells those who watch (K28).
 """
 
 from collections.abc import Iterator
-from enum import StrEnum
 from functools import partial
+from math import inf
 from typing import Generic, TypeVar
 
-import attrs
 import trio
 
 from actors.runtime.behaviour import Behaviour, CannotActivate, Context, Factory, KindOf
 from actors.runtime.dead_letters import DeadLetter, DeadLetters
-from actors.runtime.errors import ActorCrashed, ActorFailed, Expired
-from actors.runtime.mailbox import Envelope, Mailbox, MailboxStatistics, Reply
+from actors.runtime.errors import ActorCrashed, ActorFailed, CutOff, Expired, RegistryClosed
+from actors.runtime.facts import CellStatistics, Residency, Terminated, TurnStatistics
+from actors.runtime.mailbox import Envelope, Lane, Mailbox, Reply
 
-__all__ = [
-    "Cell",
-    "CellStatistics",
-    "Residency",
-    "Terminated",
-    "TurnStatistics",
-]
+__all__ = ["Cell"]
 
 M = TypeVar("M")
 
@@ -36,61 +30,6 @@ ACTIVATION_DEADLINE_SECONDS = 30.0
 
 PASSIVATION_DEADLINE_SECONDS = 10.0
 """Leaving writes a snapshot, which is only a cache (K18): it may be given up."""
-
-
-class Residency(StrEnum):
-    """Where an actor lives now (semantics, "Words")."""
-
-    COLD = "cold"
-    ACTIVATING = "activating"
-    HOT = "hot"
-    PASSIVATING = "passivating"
-    HIBERNATED = "hibernated"  # told apart from COLD by who keeps what outlives the actor; no cell is ever in it
-    FAILED = "failed"
-
-
-@attrs.frozen
-class Terminated:
-    """One incarnation has ended (K28): it `left`, it `crashed`, or the key has failed for the reason given.
-
-    `incarnation` is 0 and the reason `not_alive` when there was none to watch.
-    """
-
-    key: str
-    incarnation: int
-    reason: str
-
-
-@attrs.frozen
-class TurnStatistics:
-    """What an actor is doing: the kinds of the commands, and since when (`trio.current_time()` seconds)."""
-
-    commands: tuple[str, ...]
-    began_at: float
-
-
-@attrs.frozen
-class CellStatistics:
-    """`crashes` are those that count against the policy; times are in `trio.current_time()` seconds.
-
-    `since` is when it got to this residency, `gives_up_at` when waking or leaving is given up, None where it may stay
-    or waits for its turn to wake. `turn` is None between turns; `suspects` are what a crashed turn left, to be tried
-    one by one (K26). `retry_at` is when a crashed actor is started again, None when none waits for that.
-    """
-
-    key: str
-    residency: Residency
-    since: float
-    gives_up_at: float | None
-    incarnation: int
-    crashes: int
-    restarts: int
-    last_failure: str
-    reason: str
-    turn: TurnStatistics | None
-    retry_at: float | None
-    suspects: int
-    mailbox: MailboxStatistics
 
 
 class Cell(Generic[M]):
@@ -144,7 +83,7 @@ class Cell(Generic[M]):
 
     def remove(self, refusal: Exception) -> None:
         """Have the living incarnation leave and none follow; what waits and what comes is refused."""
-        self._refuse(refusal)
+        self._refuse(refusal, "removed")
         self.passivate()
 
     def watch(self, reply: Reply) -> None:
@@ -163,8 +102,7 @@ class Cell(Generic[M]):
     @property
     def is_over(self) -> bool:
         """Between two lives: whether none is to follow, since it was asked to leave and nothing waits."""
-        idle = not self.mailbox and not self._suspects
-        return self.refusal is not None or (self._is_leaving() and idle)
+        return self.refusal is not None or ((self._leaving or self._retired) and not self._is_waited_for)
 
     @property
     def alive(self) -> bool:
@@ -189,22 +127,22 @@ class Cell(Generic[M]):
         behaviour = self._factory(Context(self.key, incarnation, partial(self._leave, incarnation)))
         try:
             if await self._activate(behaviour, activation_limiter):
-                await self._serve_suspects(behaviour)
                 await self._serve(behaviour)
                 self._move(Residency.PASSIVATING)
                 with trio.move_on_after(PASSIVATION_DEADLINE_SECONDS) as scope:
                     self._gives_up_at = scope.deadline
                     await behaviour.passivate()
         finally:
+            self._move(Residency.COLD)
             # After `passivate` this has nothing left to do; after a crash or a cancellation it has everything.
             behaviour.abandon()
-            self._move(Residency.COLD)
 
     def _move(self, residency: Residency) -> None:
         self.residency, self.since, self._gives_up_at = residency, trio.current_time(), None
 
     def _leave(self, incarnation: int) -> None:
-        if incarnation == self._incarnation:
+        # Who is dead is not the one that is alive, nor the one that waits to be started again (K2).
+        if self.alive and incarnation == self._incarnation:
             self.passivate()
 
     async def _activate(self, behaviour: Behaviour[M], limiter: trio.CapacityLimiter) -> bool:
@@ -225,25 +163,25 @@ class Cell(Generic[M]):
         return True
 
     async def pause(self, seconds: float) -> None:
-        """Between a crash and the next life: commands wait."""
+        """Between a crash and the next life: commands wait, and nobody cuts it short while one does (K25)."""
         self.retry_at = trio.current_time() + seconds
-        self._interruptible = trio.CancelScope(deadline=self.retry_at)
-        with self._interruptible:
-            await trio.sleep_forever()
+        with trio.move_on_at(self.retry_at):
+            await self.mailbox.wait_until(lambda: self.is_over)
         self.retry_at = None
 
     async def _serve(self, behaviour: Behaviour[M]) -> None:
         while True:
-            # A request to leave waits for no work: what is queued goes to the next incarnation (K23).
-            await self.mailbox.wait_nonempty_or(self._is_leaving)
-            if self._is_leaving():
+            await self.mailbox.wait_until(lambda: self._is_waited_for or self._is_leaving)
+            if self._is_leaving:
                 return
-            await self._serve_batch(behaviour, self.mailbox.drain(BATCH_MESSAGES_MAX))
+            await self._serve_batch(behaviour, self._next_batch())
 
-    async def _serve_suspects(self, behaviour: Behaviour[M]) -> None:
-        # K26: one by one, so that the one which crashes alone is known.
-        while self._suspects:
-            await self._serve_batch(behaviour, [self._suspects.pop(0)])
+    def _next_batch(self) -> list[Envelope[M]]:
+        if not self._suspects:
+            return self.mailbox.drain(BATCH_MESSAGES_MAX)
+        # K26: one by one, so that the one which crashes alone is known. Control passes work here, too (K4).
+        overtaking = self.mailbox.drain_control(BATCH_MESSAGES_MAX) if self._suspects[0].lane is Lane.WORK else []
+        return overtaking or [self._suspects.pop(0)]
 
     async def _serve_batch(self, behaviour: Behaviour[M], taken: list[Envelope[M]]) -> None:
         batch = self._unexpired(taken)
@@ -261,44 +199,74 @@ class Cell(Generic[M]):
 
     def _after_broken_turn(self, batch: list[Envelope[M]]) -> None:
         unanswered = [envelope for envelope in batch if not envelope.answered]
-        if self.refusal is not None:
-            for envelope in unanswered:
-                envelope.fail(self.refusal)
-            return
-        if len(batch) > 1:
+        if _is_cut_off():
+            cut_off = CutOff("the actor was cut off at the command; the outcome is unknown")
+            self._turn_away(unanswered, cut_off, "cut_off")
+        elif self.refusal is not None:
+            self._turn_away(unanswered, self.refusal, "removed")
+        elif len(batch) > 1:
             self._suspects = unanswered + self._suspects
-            return
-        for envelope in unanswered:
-            kind = self._kind_of(envelope.message)
-            self._dead_letters.add(DeadLetter(self.key, "crashed", kind, envelope.size_bytes, trio.current_time()))
-            envelope.fail(ActorCrashed("the command crashed its actor and had no effect"))
+        else:
+            for envelope in unanswered:
+                self._bury(envelope, "crashed")
+                envelope.fail(ActorCrashed("the command crashed its actor and had no effect"))
 
     def _unexpired(self, batch: list[Envelope[M]]) -> list[Envelope[M]]:
         now = trio.current_time()
         alive = []
         for envelope in batch:
             if envelope.deadline < now:
-                envelope.fail(Expired("the command waited past its deadline and was not executed"))
+                expired = Expired("the command waited past its deadline and was not executed")
+                self._turn_away([envelope], expired, "expired")
             elif not envelope.answered:
                 alive.append(envelope)
         return alive
 
+    @property
+    def _is_waited_for(self) -> bool:
+        return bool(self.mailbox or self._suspects)
+
+    @property
     def _is_leaving(self) -> bool:
-        return self._leaving or (self._retired and not self.mailbox)
+        # A request to leave waits for no work: what is queued goes to the next incarnation (K23).
+        return self._leaving or (self._retired and not self._is_waited_for)
 
     # --- the end of it -----------------------------------------------------------------------------------------
 
     def fail(self, failure: ActorFailed) -> None:
         """No incarnation will come any more: answer all who wait, and refuse from now on."""
         self._move(Residency.FAILED)
-        self._refuse(failure)
+        self._refuse(failure, failure.reason)
         self.tell_watchers(failure.reason)
 
-    def _refuse(self, refusal: Exception) -> None:
+    def close(self, gone: Exception) -> None:
+        """It is over; `gone` is for whoever comes too late. Somebody waits here only if all was cut off."""
+        self._turn_away(self._shut(gone), RegistryClosed("cut off before the command was taken"), "cut_off")
+        if _is_cut_off():
+            self.tell_watchers("cut_off")
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher.succeed(Terminated.of_nobody(self.key))
+
+    def _refuse(self, refusal: Exception, reason: str) -> None:
         self.refusal = refusal
+        self._turn_away(self._shut(refusal), refusal, reason)
+
+    def _shut(self, refusal: Exception) -> list[Envelope[M]]:
+        """Take nothing any more; returns all that waits."""
         waiting, self._suspects = self._suspects + self.mailbox.close(refusal), []
-        for envelope in waiting:
+        return waiting
+
+    def _turn_away(self, envelopes: list[Envelope[M]], refusal: Exception, reason: str) -> None:
+        """Answer in the actor's place. What nobody waits to be told of leaves a dead letter (K5, K27)."""
+        for envelope in envelopes:
+            if envelope.reply is None and not envelope.answered:
+                self._bury(envelope, reason)
             envelope.fail(refusal)
+
+    def _bury(self, envelope: Envelope[M], reason: str) -> None:
+        kind = self._kind_of(envelope.message)
+        self._dead_letters.add(DeadLetter(self.key, reason, kind, envelope.size_bytes, trio.current_time()))
 
     def tell_watchers(self, reason: str) -> None:
         """The present incarnation is over."""
@@ -344,3 +312,8 @@ class Cell(Generic[M]):
 
     def __repr__(self) -> str:
         return f"<Cell {self.key} {self.residency} incarnation={self._incarnation} {self.mailbox!r}>"
+
+
+def _is_cut_off() -> bool:
+    """Whether this task is being cancelled from outside, which no crash and no request to leave does."""
+    return trio.current_effective_deadline() == -inf

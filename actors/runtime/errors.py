@@ -5,6 +5,7 @@ __all__ = [
     "ActorError",
     "ActorFailed",
     "AskTimedOut",
+    "CutOff",
     "Escalated",
     "Expired",
     "MailboxFull",
@@ -36,6 +37,10 @@ class Expired(ActorError):
 
 class AskTimedOut(ActorError):
     """The answer did not come in time, after the command had been taken: its outcome is unknown (K7)."""
+
+
+class CutOff(ActorError):
+    """Everything was cancelled while the actor was at the command: its outcome is unknown (K7)."""
 
 
 class ActorCrashed(ActorError):

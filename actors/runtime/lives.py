@@ -24,25 +24,25 @@ async def keep_alive(
     cell: Cell[M], policy: RestartPolicy, limiter: trio.CapacityLimiter, chance: Callable[[], float]
 ) -> None:
     """Let incarnation follow incarnation until one leaves in peace with nothing waiting, or none may follow."""
-    while True:
+    # No checkpoint between the last look and the registry's removal of the cell (K1).
+    while not cell.is_over:
         failure = await guarded(partial(cell.live, limiter), "actor_crashed", key=cell.key, crashes=len(cell.crashes))
         if failure is None:
             cell.tell_watchers("left")
-        else:
-            verdict = _judge(cell, policy, failure, chance())
-            if isinstance(verdict, ActorFailed):
-                cell.fail(verdict)
-                return
-            cell.tell_watchers("crashed")
-            await cell.pause(verdict)
-        # No checkpoint between this look and the registry's removal of the cell (K1).
-        if cell.is_over:
+            continue
+        verdict = _judge(cell, policy, failure, chance())
+        if isinstance(verdict, ActorFailed):
+            cell.fail(verdict)
             return
+        cell.tell_watchers("crashed")
+        await cell.pause(verdict)
 
 
 def _judge(cell: Cell[M], policy: RestartPolicy, failure: Exception, chance: float) -> float | ActorFailed:
     """After how many seconds the next incarnation comes, or why none does."""
     cell.last_failure = repr(failure)
+    if cell.refusal is not None:
+        return 0.0  # it is being removed: nothing follows, whatever this was
     if isinstance(failure, CannotActivate):
         return ActorFailed(failure.reason, failure.detail)
     now = trio.current_time()

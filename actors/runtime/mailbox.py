@@ -198,24 +198,31 @@ class Mailbox(Generic[M]):
 
     def drain(self, messages_max: int) -> list[Envelope[M]]:
         """Take up to `messages_max` envelopes, control lane first (K4); may be empty."""
-        batch: list[Envelope[M]] = []
-        while len(batch) < messages_max and self._control:
-            batch.append(self._control.popleft())
+        batch = self.drain_control(messages_max)
         while len(batch) < messages_max and self._work:
             envelope = self._work.popleft()
             self._work_bytes -= envelope.size_bytes
             self._load.remove(envelope.size_bytes)
-            batch.append(envelope)
-        for envelope in batch:
             envelope.taken = True
+            batch.append(envelope)
         self._producers.unpark_all()
         return batch
 
-    async def wait_nonempty_or(self, woken: Callable[[], bool]) -> None:
-        """Return when something waits here, or when `woken()` says so after a `wake`."""
-        if self or woken():
+    def drain_control(self, messages_max: int) -> list[Envelope[M]]:
+        """Take up to `messages_max` envelopes of the control lane alone; may be empty."""
+        batch: list[Envelope[M]] = []
+        while len(batch) < messages_max and self._control:
+            envelope = self._control.popleft()
+            envelope.taken = True
+            batch.append(envelope)
+        self._producers.unpark_all()
+        return batch
+
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds; it is looked at whenever something came, and after a `wake`."""
+        if condition():
             await trio.lowlevel.checkpoint()
-        while not self and not woken():
+        while not condition():
             await self._consumer.park()
 
     def wake(self) -> None:

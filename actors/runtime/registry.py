@@ -12,9 +12,10 @@ import attrs
 import trio
 
 from actors.runtime.behaviour import Factory, KindOf, type_name
-from actors.runtime.cell import Cell, Residency, Terminated
+from actors.runtime.cell import Cell
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.errors import ActorError, AskTimedOut, Expired, RegistryClosed
+from actors.runtime.facts import Residency, Terminated
 from actors.runtime.lives import keep_alive
 from actors.runtime.mailbox import Envelope, Lane, Load, Mailbox, MailboxLimits, Promise, Reply
 from actors.runtime.restart import RestartPolicy
@@ -93,7 +94,7 @@ class Ref(Generic[M]):
         ended; at once when there is none (K28). Brings nothing to life."""
         cell = self._registry.peek(self.key)
         if cell is None:
-            reply.succeed(Terminated(self.key, 0, "not_alive"))
+            reply.succeed(Terminated.of_nobody(self.key))
         else:
             cell.watch(reply)
 
@@ -220,20 +221,26 @@ class Registry(Generic[M]):
         del self._cells[cell.key]
         self._past_restarts += cell.restarts
 
-    async def close(self) -> None:
-        """Refuse new lives, have all leave, and return when none is left (K35)."""
+    def retire(self) -> None:
+        """Refuse new lives, and have all leave as soon as nothing waits for them."""
         self._closed = True
         for cell in self:
             cell.retire()
+
+    async def close(self) -> None:
+        """Retire, and return when none is left (K35)."""
+        self.retire()
         while any(not cell.failed for cell in self):
             await self._emptied.park()
 
     async def _keep(self, cell: Cell[M]) -> None:
-        await keep_alive(cell, self._policy, self._limiter, self._chance)
-        if not cell.failed:
-            self._forget(cell)
-            cell.mailbox.close(_CellGone())
-        self._emptied.unpark_all()
+        try:
+            await keep_alive(cell, self._policy, self._limiter, self._chance)
+        finally:
+            if not cell.failed:
+                self._forget(cell)
+                cell.close(_CellGone())
+            self._emptied.unpark_all()
 
     def troubled(self, count: int) -> list[Cell[M]]:
         """Up to `count` cells, those first that an operator wants to see first (see `Cell.trouble`)."""
@@ -276,5 +283,8 @@ async def open_registry(
     async with trio.open_nursery() as nursery:
         registry = Registry(factory, nursery, kind_of=kind_of, policy=policy, limits=limits, load=load, chance=chance)
         with nullcontext() if below is None else below.showing(registry):
-            yield registry
-            await registry.close()
+            try:
+                yield registry
+                await registry.close()
+            finally:
+                registry.retire()

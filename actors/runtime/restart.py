@@ -9,6 +9,10 @@ import attrs
 __all__ = ["GiveUp", "Restart", "RestartAfter", "RestartPolicy", "Verdict", "is_over", "judge", "recent"]
 
 
+DOUBLINGS_MAX = 64
+"""Beyond any pause, and within what a float holds, however many crashes a policy allows."""
+
+
 class Restart(Enum):
     """Which ends of a child are followed by another life of it."""
 
@@ -72,5 +76,5 @@ def judge(policy: RestartPolicy, crashes: Sequence[float], now: float, chance: f
     count = len(recent(policy, crashes, now))
     if count > policy.restarts_max:
         return GiveUp(count)
-    pause = min(policy.first_delay_seconds * 2 ** max(count - 1, 0), policy.longest_delay_seconds)
+    pause = min(policy.first_delay_seconds * 2 ** min(max(count - 1, 0), DOUBLINGS_MAX), policy.longest_delay_seconds)
     return RestartAfter(pause * (1 + policy.jitter * (2 * chance - 1)))

@@ -1,14 +1,18 @@
 """An actor whose facts lie in a shared list, so that tests see what incarnations did; and replies that count."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 import attrs
 import trio
 
 from actors.runtime import (
+    ActorFailed,
     Context,
     Envelope,
     MailboxLimits,
+    Registry,
+    RestartPolicy,
     open_registry,
 )
 
@@ -23,6 +27,10 @@ class World:
     gate: trio.Event = attrs.field(factory=trio.Event)
     activation_gate: trio.Event | None = None
     activation_error: Exception | None = None
+    passivation_gate: trio.Event | None = None
+    woken: list[tuple[str, float]] = attrs.field(factory=list)
+    waking: int = 0
+    contexts: list[Context] = attrs.field(factory=list)
     alive: int = 0
     alive_most: int = 0
 
@@ -34,13 +42,19 @@ class Scribe:
         self.world = world
         self.context = context
         self.open = False
+        world.contexts.append(context)
 
     async def activate(self) -> None:
+        self.world.woken.append((self.context.key, trio.current_time()))
         self.world.alive += 1
         self.world.alive_most = max(self.world.alive_most, self.world.alive)
         self.open = True
         if self.world.activation_gate is not None:
-            await self.world.activation_gate.wait()
+            self.world.waking += 1
+            try:
+                await self.world.activation_gate.wait()
+            finally:
+                self.world.waking -= 1
         if self.world.activation_error is not None:
             raise self.world.activation_error
         self.world.lives.append(f"up {self.context.incarnation}")
@@ -59,6 +73,8 @@ class Scribe:
             raise ZeroDivisionError("late bomb")
 
     async def passivate(self) -> None:
+        if self.world.passivation_gate is not None:
+            await self.world.passivation_gate.wait()
         await trio.lowlevel.checkpoint()
         self.world.lives.append(f"down {self.context.incarnation}")
 
@@ -70,7 +86,7 @@ class Scribe:
 
 @attrs.define
 class CountingReply:
-    """Every answer that it gets, in order; a watcher must get one."""
+    """Every answer that it gets, in order: an error by its type, with the reason of a failure."""
 
     values: list[object] = attrs.field(factory=list)
 
@@ -78,8 +94,11 @@ class CountingReply:
         self.values.append(value)
 
     def fail(self, error: Exception) -> None:
-        raise AssertionError(error)
+        self.values.append(error.reason if isinstance(error, ActorFailed) else type(error))
 
 
-def opened(world: World, limits: MailboxLimits | None = None):  # type: ignore[no-untyped-def]  # a context manager
-    return open_registry(lambda context: Scribe(world, context), limits=limits)
+def opened(
+    world: World, limits: MailboxLimits | None = None, policy: RestartPolicy | None = None
+) -> AbstractAsyncContextManager[Registry[str]]:
+    """A registry of scribes; restarts come without jitter."""
+    return open_registry(lambda context: Scribe(world, context), limits=limits, policy=policy, chance=lambda: 0.5)

@@ -6,12 +6,16 @@ import trio
 from actors.runtime import (
     ActorFailed,
     CannotActivate,
+    Lane,
     Promise,
     Ref,
     RegistryClosed,
     Residency,
+    RestartPolicy,
 )
-from tests.actors.runtime.scribe import World, opened
+from actors.runtime.cell import PASSIVATION_DEADLINE_SECONDS
+from actors.runtime.registry import CONCURRENT_ACTIVATIONS_MAX
+from tests.actors.runtime.scribe import CountingReply, World, opened
 
 
 async def test_k20_commands_wait_in_order_while_activating() -> None:
@@ -169,3 +173,92 @@ async def test_who_is_removed_while_it_crashes_answers_its_batch_and_is_gone(
         await registry.remove("a", ActorFailed("deleted"))
         assert registry.peek("a") is None
     assert answers == {"one": "deleted", "bomb": "deleted"}
+
+
+async def test_k20_activations_are_capped_and_begin_in_the_order_of_their_first_commands() -> None:
+    world = World(activation_gate=trio.Event())
+    keys = [str(number) for number in range(3 * CONCURRENT_ACTIVATIONS_MAX)]
+    async with opened(world) as registry:
+        for key in keys:
+            registry.ref(key).tell("m")
+            await trio.testing.wait_all_tasks_blocked()
+        assert world.waking == CONCURRENT_ACTIVATIONS_MAX
+        for place in range(5):  # who gives up its place stands last in the row, and the first in it has the place
+            await registry.passivate(keys[place])
+            await trio.testing.wait_all_tasks_blocked()
+            assert [key for key, _ in world.woken] == keys[: CONCURRENT_ACTIVATIONS_MAX + place + 1]
+        assert world.waking == CONCURRENT_ACTIVATIONS_MAX
+        assert world.activation_gate is not None
+        world.activation_gate.set()
+    assert sorted(world.log) == ["m"] * len(keys)
+
+
+async def test_k20_control_is_the_first_that_the_woken_sees() -> None:
+    world = World(activation_gate=trio.Event())
+    async with opened(world) as registry:
+        registry.ref("a").tell("work")
+        registry.ref("a").tell("control", lane=Lane.CONTROL)
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.activation_gate is not None
+        world.activation_gate.set()
+        await registry.ref("a").ask("end")
+    assert world.log == ["control", "work", "end"]
+
+
+async def test_k23_who_cannot_get_away_is_given_up_and_loses_nothing_that_waits(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World(passivation_gate=trio.Event())  # never set: the deadline strikes
+    async with opened(world) as registry:
+        await registry.ref("a").ask("zero")
+        registry.cell("a").passivate()
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        assert await registry.ref("a").ask("next") == 2
+        assert trio.current_time() - began == pytest.approx(PASSIVATION_DEADLINE_SECONDS)
+        world.passivation_gate = None
+    assert world.lives == ["up 1", "up 2", "down 2"]
+    assert (world.alive, world.alive_most) == (0, 1)
+
+
+async def test_who_is_removed_before_it_has_begun_to_wake_never_wakes() -> None:
+    world, reply = World(), CountingReply()
+    async with opened(world) as registry:
+        registry.ref("a").tell("m", reply=reply)
+        await registry.remove("a", ActorFailed("deleted"))
+        assert registry.peek("a") is None
+    assert (world.lives, reply.values) == ([], ["deleted"])
+
+
+async def test_who_is_removed_and_could_not_have_gone_on_is_gone_all_the_same() -> None:
+    world = World()
+    async with opened(world, policy=RestartPolicy(restarts_max=0)) as registry, trio.open_nursery() as nursery:
+        registry.ref("a").tell("wait")
+        registry.ref("a").tell("late bomb")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(registry.remove, "a", ActorFailed("deleted"))
+        await trio.testing.wait_all_tasks_blocked()
+        world.gate.set()
+    assert registry.peek("a") is None
+    assert world.log == ["wait", "late bomb"]
+
+
+async def test_k35_closing_waits_for_no_restart_that_nobody_waits_for(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    async with opened(world, policy=RestartPolicy(first_delay_seconds=5)) as registry:
+        registry.ref("a").tell("bomb")
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+    assert trio.current_time() == began
+
+
+async def test_k35_what_waits_for_a_restart_is_served_before_the_registry_has_closed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World()
+    async with opened(world, policy=RestartPolicy(first_delay_seconds=5)) as registry:
+        for message in ("m0", "bomb", "m1"):
+            registry.ref("a").tell(message)
+        await trio.testing.wait_all_tasks_blocked()
+        registry.ref("a").tell("m2")
+    assert world.log == ["m0", "m1", "m2"]

@@ -1,6 +1,8 @@
 """K25 as a pure function."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.runtime import GiveUp, RestartAfter, RestartPolicy, judge
 
@@ -24,3 +26,11 @@ def test_k25_the_verdict_follows_from_history_and_now(crashes: list[float], expe
 @pytest.mark.parametrize(("chance", "delay"), [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5)])
 def test_k25_jitter_spreads_the_pause(chance: float, delay: float) -> None:
     assert judge(POLICY, [5.0], 5.0, chance) == RestartAfter(delay)
+
+
+@given(st.integers(0, 5000), st.floats(0, 1, exclude_max=True))
+def test_k25_the_pause_never_leaves_its_bounds_however_many_crashes_are_allowed(count: int, chance: float) -> None:
+    patient = RestartPolicy(restarts_max=10_000, window_seconds=60, first_delay_seconds=0.05, longest_delay_seconds=5)
+    verdict = judge(patient, [100.0] * count, 100.0, chance)
+    assert isinstance(verdict, RestartAfter)
+    assert 0.04 <= verdict.delay_seconds <= 6
