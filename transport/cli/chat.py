@@ -2,24 +2,26 @@
 resumes by id after a lost connection.
 
 What lives here: one connection at a time, and what is typed meanwhile. What must not: the text of an event
-(`lines`), or the server's side. A line is sent once: where its ack did not come before the connection was lost, the
-person is told, since only they can see in the history whether it arrived.
+(`lines`), or the server's side. Every line goes out under a key of its own: where its ack did not come before the
+connection was lost it is sent again, and takes effect once (K11, K13).
 """
 
 import io
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 import attrs
 import trio
 import trio_websocket
 
 from transport.cli.lines import line
-from transport.cli.server import ServerError, WrongKey, address, ask_server, key_headers, why
+from transport.cli.server import NotNow, ServerError, WrongKey, address, ask_server, key_headers, why
 from transport.engineio.codec import PacketType as EnginePacketType
 from transport.engineio.codec import decode_text, text_packet
 from transport.errors import TransportError
@@ -32,6 +34,9 @@ RECONNECT_SECONDS = 1.0
 RECONNECT_TRIES_MAX = 60
 """A minute: a restart of the server takes seconds."""
 
+CREATE_TRIES_MAX = 5
+"""Some seconds; a server that was never there is not waited for."""
+
 QUIET_SECONDS = 1.0
 """After the end of the input, as long as this without an event and with a resting agent means that all was said."""
 
@@ -43,6 +48,9 @@ ATTACHMENTS_MAX = 10
 
 DECISIONS = {"y": "user_confirmed", "yes": "user_confirmed", "n": "user_rejected", "no": "user_rejected"}
 """What may be said to an agent that asks whether to run a command; anything else is a message."""
+
+Action = dict[str, Any]
+"""What a line has become on the wire, its key included."""
 
 PONG = text_packet(EnginePacketType.PONG).text.decode()
 
@@ -72,14 +80,20 @@ def chat(url: str, conversation_id: str | None, key: str | None = None, *, comma
 
 
 def _create(url: str, headers: Mapping[str, str]) -> str:
-    try:
-        return str(ask_server(url, "POST", "/api/conversations", {}, headers=headers)["conversation_id"])
-    except WrongKey:
-        raise
-    except ServerError as failure:
-        raise ChatError(f"no conversation from {url}: {failure}") from failure
-    except KeyError as failure:
-        raise ChatError(f"no conversation from {url}: the answer is not Greenroom's") from failure
+    """One, however often it has to be asked for (K11)."""
+    keyed = {**headers, "Idempotency-Key": uuid4().hex}
+    for tries_left in reversed(range(CREATE_TRIES_MAX)):
+        try:
+            return str(ask_server(url, "POST", "/api/conversations", {}, headers=keyed)["conversation_id"])
+        except WrongKey:
+            raise
+        except ServerError as failure:
+            if not (tries_left and isinstance(failure, NotNow)):
+                raise ChatError(f"no conversation from {url}: {failure}") from failure
+        except KeyError as failure:
+            raise ChatError(f"no conversation from {url}: the answer is not Greenroom's") from failure
+        time.sleep(RECONNECT_SECONDS)
+    raise AssertionError("the last try returns or raises")
 
 
 def _why(failure: BaseException) -> str:
@@ -95,13 +109,16 @@ def _why(failure: BaseException) -> str:
 
 @attrs.define
 class _Chat:
+    """`_again` are actions that were sent and must be sent again, in their order."""
+
     url: str
     conversation_id: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     latest_event_id: int = -1
     _socket: trio_websocket.WebSocketConnection | None = None
     _typed: deque[str] = attrs.field(factory=deque)
-    _unconfirmed: dict[int, str] = attrs.field(factory=dict)
+    _again: deque[Action] = attrs.field(factory=deque)
+    _unconfirmed: dict[int, Action] = attrs.field(factory=dict)
     _sent_count: int = 0
     _tries: int = RECONNECT_TRIES_MAX  # a server that was never there is not waited for
     _agent_is_busy: bool = False
@@ -118,6 +135,7 @@ class _Chat:
             nursery.start_soon(self._send_lines)
             nursery.start_soon(self._stay_connected, nursery.cancel_scope)
         if self._failure is not None:
+            self._tell_unconfirmed()
             raise self._failure
 
     # --- what is typed -------------------------------------------------------------------------------------------
@@ -133,26 +151,36 @@ class _Chat:
 
     def _is_settled(self) -> bool:
         is_quiet = trio.current_time() - self._heard_at >= QUIET_SECONDS
-        return is_quiet and not (self._typed or self._unconfirmed or self._agent_is_busy)
+        return is_quiet and not (self._typed or self._again or self._unconfirmed or self._agent_is_busy)
 
     async def _send_lines(self) -> None:
         while True:
-            while self._socket is None or not self._typed:
+            while self._socket is None or not (self._again or self._typed):
                 await self._changed.park()
-            await self._send(self._socket, self._typed.popleft())
+            # What was sent before goes before what was not, and as it was: the key stands for these very words.
+            action = self._again.popleft() if self._again else self._action(self._typed.popleft())
+            await self._send(self._socket, action)
 
-    async def _send(self, socket: trio_websocket.WebSocketConnection, text: str) -> None:
-        self._sent_count += 1
-        self._unconfirmed[self._sent_count] = text
+    def _action(self, text: str) -> Action:
         decision = DECISIONS.get(text.strip().lower()) if self._agent_asks else None
-        action: dict[str, Any] = {"action": "message", "args": {"content": text}}
+        action: Action = {"action": "message", "args": {"content": text}}
         if decision is not None:
             action = {"action": "change_agent_state", "args": {"agent_state": decision}}
+        return action | {"idempotency_key": uuid4().hex}
+
+    async def _send(self, socket: trio_websocket.WebSocketConnection, action: Action) -> None:
+        self._sent_count += 1
+        self._unconfirmed[self._sent_count] = action
         packet = codec.event("oh_user_action", action, ack_id=self._sent_count).text.decode()
         try:
             await socket.send_message(packet)
         except trio_websocket.ConnectionClosed:
-            return  # the other task sees it too, and tells which lines are in doubt
+            return  # the other task sees it too, and has it sent again
+
+    def _tell_unconfirmed(self) -> None:
+        for action in (*self._unconfirmed.values(), *self._again):
+            said = action["args"].get("content", action["args"].get("agent_state"))
+            print(f"[not confirmed: {said}]", file=sys.stderr, flush=True)
 
     # --- the connection ------------------------------------------------------------------------------------------
 
@@ -220,10 +248,18 @@ class _Chat:
                 raise ChatError(f"the server refused: {data}")
             case codec.Packet(type=codec.PacketType.DISCONNECT):
                 raise ChatError("the conversation was stopped; whoever resumes it starts it again")
-            case codec.Packet(type=codec.PacketType.ACK, id=int(ack_id)):
-                self._unconfirmed.pop(ack_id, None)
+            case codec.Packet(type=codec.PacketType.ACK, data=[{"error": True, "code": "shutting_down"}]):
+                return  # the next server will be asked
+            case codec.Packet(type=codec.PacketType.ACK, id=int(ack_id), data=data):
+                self._acknowledged(self._unconfirmed.pop(ack_id, None), data)
             case codec.Packet(type=codec.PacketType.EVENT, data=["oh_event", dict(event)]):
                 self._show(event)
+
+    def _acknowledged(self, action: Action | None, data: list[Any]) -> None:
+        match data:
+            case [{"error": True, "code": "outcome_unknown"}] if action is not None:
+                self._again.append(action)
+                self._changed.unpark_all()
 
     def _tell_lost(self, failure: Exception) -> None:
         self._tries += 1
@@ -231,8 +267,7 @@ class _Chat:
             raise ChatError(f"no connection to {self.url}: {_why(failure)}")
         if self._tries == 1:
             print(f"[connection lost: {_why(failure)}; trying again]", file=sys.stderr, flush=True)
-        for text in self._unconfirmed.values():
-            print(f"[not confirmed, see below whether it arrived: {text}]", file=sys.stderr, flush=True)
+        self._again.extendleft(reversed(self._unconfirmed.values()))
         self._unconfirmed.clear()
 
     def _show(self, event: dict[str, Any]) -> None:

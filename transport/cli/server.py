@@ -13,9 +13,13 @@ from typing import Any
 
 from transport.addresses import is_http_address
 
-__all__ = ["ServerError", "WrongKey", "address", "ask_server", "key_headers", "why"]
+__all__ = ["NotNow", "ServerError", "WrongKey", "address", "ask_server", "key_headers", "why"]
 
 REQUEST_TIMEOUT_SECONDS = 10.0
+
+
+LATER = (429, 503, 504)
+"""Statuses by which a server says that it can be asked later."""
 
 
 class ServerError(OSError):
@@ -24,6 +28,11 @@ class ServerError(OSError):
     def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
         self.code = code
+
+
+class NotNow(ServerError):
+    """It may be there and have heard, or says itself that it can be asked later: what came under a key may be asked
+    again."""
 
 
 class WrongKey(ServerError):
@@ -68,7 +77,7 @@ def ask_server(
     except urllib.error.HTTPError as failure:
         raise _refused(failure) from failure
     except (OSError, HTTPException) as failure:
-        raise ServerError(why(failure)) from failure
+        raise (NotNow if _may_have_been_heard(failure) else ServerError)(why(failure)) from failure
     except ValueError:
         told = None
     if not isinstance(told, dict):
@@ -83,12 +92,18 @@ def _refused(failure: urllib.error.HTTPError) -> ServerError:
         told = json.load(failure)
     except ValueError:
         told = None
+    error = NotNow if failure.code in LATER else ServerError
     match told:
         case {"code": str(code), "detail": str(detail)}:
-            return ServerError(detail, code)
+            return error(detail, code)
         case {"detail": str(detail)}:
-            return ServerError(detail)
-    return ServerError(f"HTTP {failure.code}")
+            return error(detail)
+    return error(f"HTTP {failure.code}")
+
+
+def _may_have_been_heard(failure: OSError | HTTPException) -> bool:
+    reason = failure.reason if isinstance(failure, urllib.error.URLError) else failure
+    return isinstance(reason, (ConnectionResetError, BrokenPipeError, TimeoutError, HTTPException))
 
 
 def why(failure: BaseException) -> str:

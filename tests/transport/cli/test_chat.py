@@ -1,6 +1,8 @@
 """`greenroom chat` against a server process: shows, resumes, comes back, and ends in one line."""
 
 import queue
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -133,6 +135,92 @@ def test_k31_after_a_kill_it_comes_back_and_shows_nothing_twice(server: ServerPr
     assert terminal.end()[0] == 0
 
 
+@pytest.mark.parametrize("heard", ["and written", "not at all"])
+def test_k13_a_line_that_was_not_confirmed_is_sent_again_and_takes_effect_once(tmp_path: Path, heard: str) -> None:
+    server, hold = ServerProcess(tmp_path / "data", module="tests.e2e.held_disk_server"), tmp_path / "hold"
+    server.start()
+    try:
+        terminal = Terminal("--url", server.url)
+        conversation_id = terminal.wait_for("conversation ")[-1].split()[1]
+        log = server.data / "conversations" / conversation_id / "events.jsonl"
+        terminal.wait_for("[agent: awaiting_user_input]")
+        if heard == "not at all":
+            server.send(signal.SIGSTOP)
+        else:
+            hold.touch()  # the bytes are written, and nobody is told
+        terminal.type("/note in doubt")
+        terminal.type("/note and this")
+        deadline = time.monotonic() + (0.5 if heard == "not at all" else WAIT_SECONDS)
+        while "in doubt" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert ("in doubt" in log.read_text()) == (heard == "and written")
+        server.kill()
+        hold.unlink(missing_ok=True)
+        terminal.wait_for("[connection lost")
+        server.start()
+        shown = terminal.wait_for("user: /note and this")
+        assert "user: /note in doubt" in shown
+        status, rest = terminal.end()
+        assert (status, [text for text in rest if "note" in text]) == (0, [])
+        said = [
+            event["args"]["content"] for event in server.events(conversation_id) if event.get("action") == "message"
+        ]
+        assert said == ["/note in doubt", "/note and this"]
+    finally:
+        server.kill()
+
+
+def test_what_was_not_confirmed_in_the_end_is_told(server: ServerProcess) -> None:
+    terminal = Terminal("--url", server.url)
+    conversation_id = terminal.wait_for("conversation ")[-1].split()[1]
+    terminal.wait_for("[agent: awaiting_user_input]")
+    server.send(signal.SIGSTOP)
+    terminal.type("/note nobody heard")
+    time.sleep(0.3)
+    server.kill()
+    terminal.wait_for("[connection lost")
+    (server.data / "conversations" / conversation_id).rename(server.data / "gone")
+    server.start()
+    assert "[not confirmed: /note nobody heard]" in terminal.wait_for("greenroom: the server refused")
+    assert terminal.end() == (1, [])
+
+
+class Stubborn(threading.Thread):
+    """A server whose answers to one request after the other the test has chosen; empty is a closed connection."""
+
+    def __init__(self, *answers: bytes) -> None:
+        super().__init__(daemon=True)
+        self.answers = answers
+        self.heads: list[str] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+
+    def run(self) -> None:
+        for answer in self.answers:
+            connection, _ = self.socket.accept()
+            with connection:
+                heard = b""
+                while not heard.endswith(b"{}"):  # an answer to half a request would be a reset
+                    heard += connection.recv(65_536)
+                self.heads.append(heard.decode())
+                connection.sendall(answer)
+        self.socket.close()
+
+
+def test_k11_a_conversation_that_was_asked_for_in_vain_is_asked_for_again_under_the_same_key() -> None:
+    made = b'{"conversation_id": "abc"}'
+    server = Stubborn(
+        b"",
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(made), made),
+    )
+    server.start()
+    terminal = Terminal("--url", f"http://127.0.0.1:{server.socket.getsockname()[1]}")
+    assert "conversation abc " in terminal.wait_for("conversation ")[-1]
+    keys = {line for head in server.heads for line in head.splitlines() if line.lower().startswith("idempotency-key")}
+    assert (len(server.heads), len(keys)) == (3, 1)
+    terminal.end()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -185,7 +273,6 @@ def test_a_stop_is_said_in_one_line(server: ServerProcess) -> None:
 
 
 def test_ctrl_c_ends_it_without_a_trace(server: ServerProcess) -> None:
-    import signal
 
     terminal = Terminal("--url", server.url)
     terminal.wait_for("[agent: ")
