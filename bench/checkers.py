@@ -6,12 +6,12 @@ Each checker raises `Violation` with the first thing that is not as promised.
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-__all__ = ["Violation", "check_acknowledged", "check_log", "check_view", "is_visible"]
+__all__ = ["Violation", "check_acknowledged", "check_creations", "check_keys", "check_log", "check_view", "is_visible"]
 
 Event = dict[str, Any]
 
@@ -53,6 +53,43 @@ def check_acknowledged(texts: Sequence[str], acknowledged: Sequence[str]) -> Non
     wanted = set(acknowledged)
     if [text for text in texts if text in wanted] != list(acknowledged):
         raise Violation("acknowledged messages of one sender are in another order")
+
+
+def check_keys(log: Sequence[Event], sent: Mapping[str, str], acknowledged: Mapping[str, int]) -> None:
+    """K13: what was sent under a key is in the log at most once; once exactly, as the event that was named, if it was
+    acknowledged.
+
+    `sent` are texts of messages by key, `acknowledged` ids of events by key.
+    """
+    used = Counter(key for event in log if (key := _key_of(event)) is not None)
+    texts = Counter(event["args"]["content"] for event in log if event.get("action") == "message")
+    for key, text in sent.items():
+        if used[key] > 1 or texts[text] != used[key]:
+            raise Violation(f"{text!r} is there {texts[text]} times, and its key {key} {used[key]} times")
+    for key, event_id in acknowledged.items():
+        event = log[event_id] if event_id < len(log) else {}
+        if used[key] != 1 or event.get("args", {}).get("content") != sent[key]:
+            raise Violation(f"acknowledged as event {event_id} and not there: {sent[key]!r}, key {key}")
+
+
+def check_creations(firsts: Mapping[str, Event], acknowledged: Mapping[str, str]) -> None:
+    """K11: no two conversations were created under one key, and each that was acknowledged is there as it was named.
+
+    `firsts` are the first events by conversation, `acknowledged` conversations by key.
+    """
+    made: dict[str, str] = {}
+    for conversation_id, first in firsts.items():
+        key = first["extras"]["key"]
+        if key is not None and made.setdefault(key, conversation_id) != conversation_id:
+            raise Violation(f"created twice under the key {key}: {made[key]} and {conversation_id}")
+    for key, conversation_id in acknowledged.items():
+        if made.get(key) != conversation_id:
+            raise Violation(f"acknowledged under the key {key}: {conversation_id}, and there is {made.get(key)}")
+
+
+def _key_of(event: Event) -> str | None:
+    is_key = event.get("observation") == "greenroom.key_used"
+    return str(event["extras"]["key"]) if is_key else None
 
 
 def is_visible(event: Event) -> bool:

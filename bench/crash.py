@@ -1,8 +1,10 @@
-"""`python -m bench.crash`: kill -9 under load, again and again, and a checker after each time (P10, K8, K13, K31).
+"""`python -m bench.crash`: kill -9 under load, again and again, and a checker after each time (P10, K8, K11, K13, K31).
 
-Every voice is a client that writes numbered notes as fast as the server takes them, several in flight, and keeps what
-was acknowledged and what it was shown. The server is killed at a random moment and started again; voices come back with
-their last event id. After each round every log is read from the disk and held against what the voices know.
+Every voice is a client that writes numbered notes as fast as the server takes them, each under a key, several in
+flight, and keeps what was acknowledged and what it was shown. Beside them founders create conversations, each under a
+key, too. The server is killed at a random moment and started again; voices come back with their last event id, and all
+of them try again, under the same key, what was not acknowledged. After each round every log is read from the disk and
+held against what they know.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,15 +25,12 @@ import attrs
 import orjson
 import trio
 
-from bench.checkers import Event, Violation, check_acknowledged, check_log, check_view
-from bench.client import Client, ClientError, open_client
+from bench.checkers import Event, Violation, check_acknowledged, check_creations, check_keys, check_log, check_view
+from bench.client import ClientError
 from bench.servers import Server, ServerError, greenroom
-from transport.socketio import codec
+from bench.voices import Founder, Voice
 
 __all__ = ["Campaign", "Findings", "main", "run_campaign"]
-
-IN_FLIGHT_MAX = 8
-"""Messages of one voice without an answer yet: so that a kill finds some at every stage."""
 
 VOICES_A_CONVERSATION = 2
 
@@ -50,79 +50,49 @@ class Campaign:
 
 @attrs.define
 class Findings:
-    """`recoveries` in seconds: from the start of the process until every conversation has taken a message."""
+    """`recoveries` in seconds: from the start of the process until every conversation has taken a message. `replayed`
+    are retries of what had been done before the kill, creations among them."""
 
     rounds: int = 0
     acknowledged: int = 0
+    replayed: int = 0
+    created: int = 0
     recoveries: list[float] = attrs.field(factory=list)
-
-
-@attrs.define
-class Voice:
-    """One client over all rounds."""
-
-    name: str
-    conversation_id: str
-    sent: int = 0
-    acknowledged: list[str] = attrs.field(factory=list)
-    view: list[Event] = attrs.field(factory=list)
-    in_flight: dict[int, str] = attrs.field(factory=dict)
-
-    @property
-    def last_id(self) -> int:
-        return self.view[-1]["id"] if self.view else -1
-
-    async def talk(self, url: str) -> None:
-        """Until the connection is gone, which raises `ClientError`."""
-        query: dict[str, str | int] = {"conversation_id": self.conversation_id, "latest_event_id": self.last_id}
-        self.in_flight.clear()
-        async with open_client(url, query) as client:
-            if client.greeting.get("recovered") is not True:
-                raise Violation(f"{self.name}: what it was shown is not there any more: {client.greeting}")
-            while True:
-                while len(self.in_flight) < IN_FLIGHT_MAX:
-                    await self._say(client)
-                for packet in await client.receive():
-                    self._take(packet)
-
-    async def _say(self, client: Client) -> None:
-        self.sent += 1
-        text = f"/note {self.name} {self.sent}"
-        self.in_flight[self.sent] = text
-        action = {"action": "message", "args": {"content": text}}
-        await client.send(codec.event("oh_user_action", action, ack_id=self.sent))
-
-    def _take(self, packet: codec.Packet) -> None:
-        match packet:
-            case codec.Packet(type=codec.PacketType.ACK, id=int(number), data=data):
-                text = self.in_flight.pop(number)
-                if data:
-                    raise Violation(f"{self.name}: {text!r} was refused: {data}")
-                self.acknowledged.append(text)
-            case codec.Packet(type=codec.PacketType.EVENT, data=["oh_event", {"id": int()} as event]):
-                self.view.append(event)
 
 
 async def run_campaign(campaign: Campaign, folder: Path) -> Findings:
     """Raises `Violation` at the first broken promise; then `folder` shows what became of the data."""
     chance = random.Random(campaign.seed)
-    findings, voices, data = Findings(), list[Voice](), folder / "data"
+    findings, voices, founder, data = Findings(), list[Voice](), Founder(), folder / "data"
     for number in range(campaign.rounds):
         began = time.perf_counter()
         with greenroom(data) as server:
             if number % ROUNDS_A_GENERATION == 0:
-                findings.acknowledged += sum(len(voice.acknowledged) for voice in voices)
+                await _settle(server, data, voices, findings)
                 voices = await trio.to_thread.run_sync(_voices, server, campaign.conversations)
             await _revive(server, voices, f"/note round {number}")
             findings.recoveries.append(time.perf_counter() - began)
             await trio.to_thread.run_sync(_check_all, data, voices)
-            await _load_and_kill(server, voices, chance.uniform(0.05, campaign.seconds_max))
+            await trio.to_thread.run_sync(_check_founded, data, founder)
+            await _load_and_kill(server, voices, founder, chance.uniform(0.05, campaign.seconds_max))
         findings.rounds = number + 1
     with greenroom(data) as server:
         await _revive(server, voices, "/note the end")
-        _check_all(data, voices)
-    findings.acknowledged += sum(len(voice.acknowledged) for voice in voices)
+        await _settle(server, data, voices, findings)
+        await trio.to_thread.run_sync(founder.found_next, server.url)
+        _check_founded(data, founder)
+    findings.created, findings.replayed = len(founder.ids), findings.replayed + founder.replayed
     return findings
+
+
+async def _settle(server: Server, data: Path, voices: Sequence[Voice], findings: Findings) -> None:
+    """Whatever was sent has been acknowledged in the end, so all of it must be there once."""
+    async with trio.open_nursery() as nursery:
+        for voice in voices:
+            nursery.start_soon(voice.settle, server.url)
+    await trio.to_thread.run_sync(_check_all, data, voices)
+    findings.acknowledged += sum(voice.sent for voice in voices)
+    findings.replayed += sum(voice.replayed for voice in voices)
 
 
 def _voices(server: Server, conversations: int) -> list[Voice]:
@@ -149,7 +119,7 @@ def _say_once(server: Server, conversation_id: str, text: str) -> None:
         answer.read()
 
 
-async def _load_and_kill(server: Server, voices: Sequence[Voice], seconds: float) -> None:
+async def _load_and_kill(server: Server, voices: Sequence[Voice], founder: Founder, seconds: float) -> None:
     assert server.pid is not None  # noqa: S101 - it was started here; tells mypy
     killed = False
 
@@ -160,7 +130,15 @@ async def _load_and_kill(server: Server, voices: Sequence[Voice], seconds: float
             if not killed:
                 raise Violation(f"{voice.name} lost its connection to a living server: {failure}") from failure
 
+    async def found() -> None:
+        try:
+            await trio.to_thread.run_sync(founder.found, server.url)
+        except (OSError, HTTPException) as failure:
+            if not killed:
+                raise Violation(f"a creation failed at a living server: {failure}") from failure
+
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(found)
         for voice in voices:
             nursery.start_soon(talk, voice)
         await trio.sleep(seconds)
@@ -179,9 +157,19 @@ def _check_all(data: Path, voices: Sequence[Voice]) -> None:
         texts = [event["args"]["content"] for event in log if event.get("action") == "message"]
         try:
             check_acknowledged(texts, voice.acknowledged)
+            check_keys(log, voice.texts, voice.event_ids)
             check_view(voice.view, log, -1)
         except Violation as violation:
             raise Violation(f"{voice.name} in {voice.conversation_id}: {violation}") from violation
+
+
+def _check_founded(data: Path, founder: Founder) -> None:
+    """Raises `Violation`."""
+    firsts = {}
+    for folder in (data / "conversations").iterdir():
+        with (folder / "events.jsonl").open("rb") as log:
+            [firsts[folder.name]] = check_log(log.readline())
+    check_creations(firsts, founder.ids)
 
 
 def _report(campaign: Campaign, findings: Findings) -> str:
@@ -190,7 +178,8 @@ def _report(campaign: Campaign, findings: Findings) -> str:
     clients = campaign.conversations * VOICES_A_CONVERSATION
     return (
         f"{findings.rounds} kills under load of {clients} clients in {campaign.conversations} conversations "
-        f"(seed {campaign.seed})\n{findings.acknowledged:,} messages acknowledged, all of them there once and equal; "
+        f"(seed {campaign.seed})\n{findings.acknowledged:,} messages and {findings.created:,} creations acknowledged, "
+        f"all of them there once and equal, {findings.replayed:,} of them tried again when they had been done already; "
         f"ids dense, checksums right; no view with a gap or a repeat\nfrom process start until every conversation has "
         f"taken a message: p50 {median(times):.2f} s, p99 {p99:.2f} s, longest {times[-1]:.2f} s"
     )

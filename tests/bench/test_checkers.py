@@ -5,7 +5,16 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.checkers import Event, Violation, check_acknowledged, check_log, check_view, is_visible
+from bench.checkers import (
+    Event,
+    Violation,
+    check_acknowledged,
+    check_creations,
+    check_keys,
+    check_log,
+    check_view,
+    is_visible,
+)
 from storage.record import encode_batch
 
 EVENTS: list[Event] = [
@@ -77,3 +86,53 @@ def test_a_view_that_goes_on_begins_behind_its_position() -> None:
 @pytest.mark.parametrize("event", [{"observation": "null"}, {"action": "null"}, {"action": "recall"}, EVENTS[0]])
 def test_what_sockets_are_not_shown(event: Event) -> None:
     assert not is_visible(event)
+
+
+def note(event_id: int, text: str) -> Event:
+    return {"id": event_id, "action": "message", "args": {"content": text}}
+
+
+def used(event_id: int, key: str) -> Event:
+    return {"id": event_id, "observation": "greenroom.key_used", "content": "", "extras": {"key": key}}
+
+
+KEYED = [EVENTS[0], note(1, "a"), used(2, "ka"), note(3, "x"), note(4, "b"), used(5, "kb")]
+SENT = {"ka": "a", "kb": "b", "kc": "c"}
+
+
+def test_k13_what_was_sent_under_a_key_is_there_once_or_not_at_all() -> None:
+    check_keys(KEYED, SENT, {"ka": 1, "kb": 4})
+    check_keys(KEYED, SENT, {})
+
+
+@pytest.mark.parametrize(
+    ("log", "acknowledged"),
+    [
+        (KEYED, {"kc": 1}),  # lost
+        (KEYED, {"ka": 4}),  # named another event
+        (KEYED, {"ka": 99}),
+        ([*KEYED, note(6, "b")], {}),  # done twice under one key
+        ([*KEYED, note(6, "b"), used(7, "kb")], {}),  # and the key with it
+        (KEYED[:-1], {}),  # done, and its key is gone
+        ([*KEYED, used(6, "kc")], {}),  # a key without its command
+    ],
+)
+def test_k13_lost_doubled_or_torn_from_its_key_is_found(log: list[Event], acknowledged: dict[str, int]) -> None:
+    with pytest.raises(Violation):
+        check_keys(log, SENT, acknowledged)
+
+
+def created(key: str | None) -> Event:
+    return {"id": 0, "observation": "greenroom.created", "content": "", "extras": {"key": key}}
+
+
+def test_k11_one_conversation_for_a_key() -> None:
+    firsts = {"one": created("k"), "two": created(None), "three": created(None), "four": created("l")}
+    check_creations(firsts, {"k": "one"})
+    for broken, acknowledged in (
+        ({**firsts, "five": created("k")}, {}),
+        (firsts, {"k": "two"}),
+        (firsts, {"m": "one"}),
+    ):
+        with pytest.raises(Violation):
+            check_creations(broken, acknowledged)
