@@ -175,9 +175,9 @@ class Store:
         unsure = await self.disk.run(partial(self._bury, source, grave))
         self.catalogue.remove(conversation_id)
         self._committer.distrust.forget(f"{source}/{LOG}")
-        self._nursery.start_soon(self.disk.run, partial(self._decay, grave))
         if unsure is not None:
-            raise unsure
+            raise unsure  # and what a power cut may bring back must come back whole, so nothing of it is removed yet
+        self._nursery.start_soon(self.disk.run, partial(self._decay, grave))
 
     def _decay(self, grave: str) -> None:
         """What cannot be removed now, or when the store closes first, is removed at the next start."""

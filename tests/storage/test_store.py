@@ -175,6 +175,32 @@ async def test_a_deleted_conversation_is_gone_at_once_and_its_bytes_soon() -> No
     assert sorted(await listed(disk)) == ["a", "b"]
 
 
+STEPS_OF_A_DELETION = 3
+"""A rename, and the sync of both folders; what is removed after that is nobody's concern."""
+
+
+@pytest.mark.parametrize("times", [1, None])
+async def test_k14_a_deletion_that_fails_at_any_step_shows_nobody_half_a_conversation(times: int | None) -> None:
+    for place in range(STEPS_OF_A_DELETION):
+        disk = SimDisk()
+        async with open_store(disk, describe) as store:
+            await store.create(entry("a"), [FIRST])
+            disk.fail(nth=place + 1, times=times)
+            with pytest.raises(OutcomeUnknown if place else StorageDegraded):
+                await store.delete("a")
+            await trio.testing.wait_all_tasks_blocked()
+            disk.heal()
+            assert store.exists("a") == disk.exists("conversations/a") == (place == 0)
+            for image in disk.crash_images(Random(place)).images:
+                assert await events_by_name(disk.booted(image)) in ([{"a": [FIRST]}, {}][: place + 1])
+
+
+async def events_by_name(disk: Disk) -> dict[str, list[bytes]]:
+    async with open_store(disk, describe) as store:
+        names = [found.conversation_id for found in store.catalogue.page(9)[0]]
+        return {name: await (await store.view(name)).read(0, 9) for name in names}
+
+
 async def test_bytes_that_cannot_be_removed_wait_for_the_next_start() -> None:
     disk = SimDisk()
     async with open_store(disk, describe) as store:
