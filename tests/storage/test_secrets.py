@@ -15,7 +15,7 @@ from storage.errors import DamagedDocument, SecretUnreadable, StorageDegraded
 from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
 from storage.secrets import Kept, Keyring, open_safe
-from tests.fakes.faulty_disk import FaultyDisk
+from tests.fakes.sim_disk import Operation, SimDisk
 
 KEPT = Kept({"model": "m"}, {"key": "sk-very-secret"})
 FILE = "documents/keys.json"
@@ -89,19 +89,19 @@ async def test_a_secret_may_be_configured_after_one_was_generated(disk: Disk) ->
 
 
 async def test_a_document_that_is_current_is_not_written_anew() -> None:
-    disk = FaultyDisk()
+    disk = SimDisk()
     await (await open_safe(disk, "first")).write("keys", KEPT)
     await (await open_safe(disk, "first", ["other"])).read("keys")
-    assert disk.replaced == [FILE]
+    assert disk.done(Operation.RENAME, FILE) == 1
 
 
 async def test_on_a_full_disk_a_rotation_waits_for_the_next_start() -> None:
-    disk = FaultyDisk()
+    disk = SimDisk()
     await (await open_safe(disk, "first")).write("keys", KEPT)
     safe = await open_safe(disk, "second", ["first"])
-    disk.faults.steps_left = 0
+    disk.fail(times=None)
     assert await safe.read("keys") == KEPT
-    disk.faults.steps_left = None
+    disk.heal()
     assert await (await open_safe(disk, "first")).read("keys") == KEPT
 
 
@@ -128,8 +128,8 @@ async def test_any_changed_byte_of_the_sealed_part_is_noticed() -> None:
 
 
 async def test_a_disk_that_takes_no_generated_secret_is_told() -> None:
-    disk = FaultyDisk()
-    disk.faults.steps_left = 0
+    disk = SimDisk()
+    disk.fail(times=None)
     with pytest.raises(StorageDegraded, match="jwt_secret"):
         await open_safe(disk)
 
