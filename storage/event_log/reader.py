@@ -16,7 +16,7 @@ from storage.errors import CorruptLog, OutcomeUnknown
 from storage.event_log.files import LogFiles
 from storage.event_log.index import SparseIndex
 from storage.event_log.opening import Found, corrupt, find, scan_whole
-from storage.record import INDEX_STRIDE, Damage, event_at
+from storage.record import INDEX_STRIDE, Damage, Scan, event_at
 from storage.snapshot import Snapshot
 
 __all__ = ["LogView", "Reader", "take_first_look"]
@@ -62,19 +62,19 @@ class Reader:
 
     def _read(self, start: int, stop: int, bytes_max: int, end: int) -> list[bytes]:
         with self._files.reading():
-            found = self._read_verified(start, stop, bytes_max, end)
+            found = self._read_verified(self._index.offset_before(start), start, stop, bytes_max, end)
             if not found:
-                # Either the record is damaged or the offset was wrong: whoever reads every byte knows.
-                self._find_damage(end)
-                found = self._read_verified(start, stop, bytes_max, end)
+                # Either the record is damaged or the offset was wrong: whoever reads every byte knows. A full disk may
+                # refuse the index that is made of it, but not the reading.
+                whole = self._scan_for_damage(end)
+                found = self._read_verified(whole.index[start // INDEX_STRIDE], start, stop, bytes_max, end)
         if not found:
             raise corrupt(self._files.path, Damage(end, start, "it reads differently each time"))
         return found
 
-    def _read_verified(self, start: int, stop: int, bytes_max: int, end: int) -> list[bytes]:
-        """Nothing when the first of them is not where it should be."""
+    def _read_verified(self, offset: int | None, start: int, stop: int, bytes_max: int, end: int) -> list[bytes]:
+        """Nothing when the first of them is not where it should be: behind `offset`, where its indexed record is."""
         found: list[bytes] = []
-        offset = self._index.offset_before(start)
         if offset is None:
             return found
         for event_id, line in enumerate(self._files.lines(offset, end), start - start % INDEX_STRIDE):
@@ -88,13 +88,13 @@ class Reader:
                     break
         return found
 
-    def _find_damage(self, end: int) -> None:
+    def _scan_for_damage(self, end: int) -> Scan:
         """Raises `CorruptLog`, or makes the index anew when there is no damage."""
         found = scan_whole(self._files, end)
         if found.last.end == end:
             with suppress(OSError):  # only a cache
                 self._index.rebuild(found)
-            return
+            return found
         damage = found.damage or Damage(found.last.end, found.next_id, "the line is damaged")
         self._remember(found.next_id)
         raise corrupt(self._files.path, damage)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from errno import ENOSPC
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from storage.memory_disk import MemoryDisk
 from storage.record import encode_batch
 from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.reading_disk import ReadingDisk
+from tests.fakes.sim_disk import Operation, SimDisk
 from tests.storage.committers import running_committer
 
 LOG, INDEX, STATE = "c/events.jsonl", "c/events.index", "c/state.json"
@@ -303,6 +305,17 @@ async def test_k18_an_index_that_is_wrong_is_not_made_worse_by_the_next_snapshot
     view = await LogView.open(disk, LOG)
     for start in range(0, 505, 7):
         assert await view.read(start, start + 1) == [event(start)]
+
+
+async def test_k14_k18_an_index_that_is_wrong_and_cannot_be_made_anew_hides_nothing() -> None:
+    disk = SimDisk()
+    await write(disk, 300, 5)
+    disk.remove_tree(INDEX)
+    disk.fail(Operation.CREATE, times=None, code=ENOSPC)
+    view = await LogView.open(disk, LOG)
+    for start in (0, 31, 32, 288, 299, 300, 304):
+        assert await view.read(start, start + 1) == [event(start)]
+    assert view.damage is None
 
 
 async def test_an_index_longer_than_its_snapshot_is_cut_back_to_it() -> None:
