@@ -9,7 +9,7 @@ from storage import snapshot as snapshots
 from storage.committer import Append, Committer
 from storage.disk import AppendFile, Disk
 from storage.distrust import FAILED_SYNCS_MAX
-from storage.errors import CorruptLog, LogClosed, OutcomeUnknown, StorageError, StorageFailing
+from storage.errors import CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded, StorageError, StorageFailing
 from storage.event_log.files import LogFiles
 from storage.event_log.opening import Found, Repair, corrupt, find, mend
 from storage.event_log.reader import READ_BYTES_MAX, Reader, take_first_look
@@ -46,7 +46,7 @@ class EventLog(Reader):
         """Verify, cut a torn tail into the folder `quarantine`, open.
 
         Raises `CorruptLog` for a bad middle (K16), `StorageFailing` after too many failed syncs in a row (K15),
-        `OutcomeUnknown` when one fails now, `Unreadable`, and `StorageError` when what is torn cannot be cut.
+        `OutcomeUnknown` when one fails now, `Unreadable`, and `StorageDegraded` when what is torn cannot be cut yet.
         """
         return await disk.run(partial(cls._open, LogFiles(disk, path), committer, quarantine))
 
@@ -63,7 +63,7 @@ class EventLog(Reader):
             raise corrupt(path, found.scan.damage)
         try:
             bytes_cut, kept = mend(files, found.scan, quarantine, is_stale=doubt.is_stale)
-        except StorageError:
+        except StorageDegraded:
             if doubt.is_stale:
                 distrust.sync_failed(path, doubt.next_id)
             raise

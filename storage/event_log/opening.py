@@ -8,7 +8,7 @@ import attrs
 
 from storage import snapshot as snapshots
 from storage.disk import AppendFile
-from storage.errors import CorruptLog, StorageError
+from storage.errors import CorruptLog, StorageDegraded
 from storage.event_log.files import LogFiles
 from storage.record import Anchor, Damage, Scan, Scanner
 from storage.snapshot import Snapshot
@@ -98,7 +98,7 @@ def mend(files: LogFiles, found: Scan, quarantine: str, *, is_stale: bool) -> tu
     """Have the file hold whole batches and nothing else; how much was cut off it, and where that is kept.
 
     The torn end is kept aside first: a crash in between cuts it again. When what is read may be on no disk, only a
-    fresh file is believed (K15). Raises `StorageError`.
+    fresh file is believed (K15). Raises `StorageDegraded`: nothing is lost, and there may be room for it later (K14).
     """
     try:
         kept = _keep_aside(files, found, quarantine) if found.torn else (0, "")
@@ -107,7 +107,7 @@ def mend(files: LogFiles, found: Scan, quarantine: str, *, is_stale: bool) -> tu
         elif found.torn:
             _cut(files.disk.open_append(files.path), found.last.end)
     except OSError as failure:
-        raise StorageError(f"{files.path}: the log could not be mended: {failure}") from failure
+        raise StorageDegraded(f"{files.path}: the log could not be mended: {failure}") from failure
     return kept
 
 

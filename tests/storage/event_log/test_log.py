@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from storage.disk import Disk
-from storage.errors import CorruptLog, LogClosed, StorageError, Unreadable
+from storage.errors import CorruptLog, LogClosed, StorageDegraded, Unreadable
 from storage.event_log import EventLog, LogView
 from storage.event_log.tail import TAIL_BYTES_MAX
 from storage.local_disk import LocalDisk
@@ -136,7 +136,7 @@ async def test_k16_a_cut_that_fails_leaves_the_log_as_it_was() -> None:
     disk_with(data, disk)
     disk.faults.truncates.add(LOG)
     async with running_committer(disk) as committer:
-        with pytest.raises(StorageError, match="could not be mended"):
+        with pytest.raises(StorageDegraded, match="could not be mended"):
             await EventLog.open(disk, LOG, committer, "quarantine")
     assert content(disk) == data
 
