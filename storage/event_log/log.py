@@ -9,7 +9,7 @@ from storage import snapshot as snapshots
 from storage.committer import Append, Committer
 from storage.disk import AppendFile, Disk
 from storage.distrust import FAILED_SYNCS_MAX
-from storage.errors import CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded, StorageError, StorageFailing
+from storage.errors import CorruptLog, LogClosed, OutcomeUnknown, StorageDegraded, StorageFailing
 from storage.event_log.files import LogFiles
 from storage.event_log.opening import Found, Repair, corrupt, find, mend
 from storage.event_log.reader import READ_BYTES_MAX, Reader, take_first_look

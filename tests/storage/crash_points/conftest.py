@@ -32,6 +32,11 @@ class Tally:
 TALLY = pytest.StashKey[Tally]()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "life_seed" in metafunc.fixturenames:
+        metafunc.parametrize("life_seed", range(metafunc.config.getoption("--crash-images")))
+
+
 @pytest.fixture
 def tally(pytestconfig: pytest.Config) -> Tally:
     return pytestconfig.stash.setdefault(TALLY, Tally(pytestconfig.getoption("--crash-images")))

@@ -15,7 +15,7 @@ from tests.fakes.sim_disk import Image, SimDisk
 from tests.storage.crash_points.conftest import Tally
 from tests.storage.crash_points.points import check_lines, describe
 
-LOG, SIBLING = "conversations/a/events.jsonl", "conversations/b/events.jsonl"
+LOG, SIBLING, STATE = (f"conversations/{path}" for path in ("a/events.jsonl", "b/events.jsonl", "a/state.json"))
 BATCHES = tuple(tuple(b'{"batch":%d,"n":%d}' % (batch, number) for number in range(2)) for batch in range(4))
 EVENTS = [event for batch in BATCHES for event in batch]
 NEWLINE = ord("\n")
@@ -134,3 +134,30 @@ async def test_k16_any_byte_flipped_is_found_and_a_bad_middle_is_never_touched(t
             else:
                 await check_refused(disk, whole, damaged, batch, offset)
     tally.add("flipped bytes", tried)
+
+
+async def test_k18_any_byte_of_a_snapshot_flipped_or_cut_off_changes_nothing_but_the_work(tally: Tally) -> None:
+    disk = SimDisk()
+    async with open_store(disk, describe) as store:
+        await store.create(describe("a", b""), BATCHES[0])
+        log = await store.open_log("a")
+        await log.append([BATCHES[1]])
+        await log.save_snapshot({"phase": "between"})
+        await log.append([BATCHES[2]])
+        await log.close()
+    [image] = disk.crash_images(Random(0)).images
+    state = disk.read(STATE, 0, 10_000)
+    harmed = [state[:length] for length in range(len(state))]
+    harmed += [
+        state[:offset] + bytes([value]) + state[offset + 1 :]
+        for offset in range(len(state))
+        for value in sorted(flips(state[offset]))
+    ]
+    for data in harmed:
+        async with open_store(SimDisk(image.having(STATE, data)), describe) as store:
+            log = await store.open_log("a")
+            assert [event async for event in log.events()] == EVENTS[:6]
+            assert log.repair is None
+            assert log.snapshot is None or log.snapshot.document == {"phase": "between"}
+            await log.close()
+    tally.add("damaged snapshots", len(harmed))

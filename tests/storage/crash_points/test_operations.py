@@ -4,6 +4,7 @@ After each cut the real recovery must show a prefix of what was submitted that c
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from errno import ENOSPC
 from random import Random
 
@@ -11,8 +12,9 @@ import pytest
 import trio
 import trio.testing
 
+from storage.committer import Durability
 from storage.documents import Documents
-from storage.errors import OutcomeUnknown, StorageDegraded
+from storage.errors import CorruptLog, OutcomeUnknown, StorageDegraded
 from storage.health import RETRY_SECONDS_MIN
 from storage.store import Store, open_store
 from tests.fakes.sim_disk import Operation, SimDisk
@@ -214,3 +216,69 @@ async def test_k16_no_cut_of_a_recovery_itself_loses_anything(seed: int, tally: 
     await recover(disk)
     points.look(disk)
     await points.survive_all(tally, "a recovery")
+
+
+async def test_k09_async_loses_no_more_than_what_it_owes_and_never_what_precedes_it(tally: Tally) -> None:
+    """A power cut may leave a hole between two unsynced turns: the log is cut, or is readable up to the hole."""
+    disk = SimDisk(block_bytes=BLOCK_BYTES)
+    async with open_store(disk, describe, Durability.ASYNC) as store:
+        await store.create(describe("a", FIRST), [FIRST])
+        log = await store.open_log("a")
+        await log.append([batch("synced", 1, 2)])
+        await log.close()
+        log = await store.open_log("a")
+        for number in range(3):
+            await log.append([batch("owed", number)])
+        crash = disk.crash_images(Random(0), tally.images_max)
+    synced = [FIRST, *batch("synced", 1, 2)]
+    written = [*synced, *(event for number in range(3) for event in batch("owed", number))]
+    for image in crash.images:
+        async with open_store(disk.booted(image), describe, Durability.ASYNC) as store:
+            with suppress(CorruptLog):
+                await (await store.open_log("a")).close()
+            view = await store.view("a")
+            shown = [event async for event in view.events()]
+            assert shown == written[: len(shown)]
+            assert len(shown) >= len(synced)
+    tally.add("mode async", len(crash.images), 1, int(crash.possible <= tally.images_max))
+
+
+async def test_k14_a_disk_that_fills_up_at_any_byte_refuses_loses_nothing_and_goes_on(
+    autojump_clock: trio.testing.MockClock, tally: Tally
+) -> None:
+    told = Told()
+    disk = SimDisk(block_bytes=BLOCK_BYTES)
+    async with open_store(disk, describe) as store:
+        await create(store, told, "a")
+    full = sum(len(content or b"") for _, content in disk.crash_images(Random(0)).images[0].entries)
+    line = 180  # a little longer than what is appended
+    for room in range(0, line, 3):
+        roomy, known = disk.after_a_kill(), told.at_this_moment()
+        roomy.capacity_bytes = full + room
+        async with open_store(roomy, describe) as store:
+            log = await store.open_log("a")
+            with pytest.raises(StorageDegraded):
+                await log.append([batch("refused", *range(line // 20))])
+            assert [event async for event in log.events()] == [FIRST]
+            for image in roomy.crash_images(Random(room), 20).images:
+                await check_full(roomy.booted(image), known)
+            roomy.capacity_bytes = None
+            await trio.sleep(60)  # longer than any pause between two tries
+            await append(store, known, "a", (batch("taken", 1),))
+            await log.close()
+        known.check((await recover(roomy.crash())).events)
+    tally.add("full disks", len(range(0, line, 3)))
+
+
+async def check_full(disk: SimDisk, told: Told) -> None:
+    """A torn end cannot be kept aside then, so it is not cut; the log is read, and recovers once there is room."""
+    before = disk.read(LOG, 0, 10_000)
+    async with open_store(disk, describe) as store:
+        try:
+            await (await store.open_log("a")).close()
+        except StorageDegraded:
+            assert disk.read(LOG, 0, 10_000) == before
+        view = await store.view("a")
+        told.check({"a": [event async for event in view.events()]})
+    disk.capacity_bytes = None
+    told.check((await recover(disk)).events)
