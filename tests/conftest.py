@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--crash-images",
         type=int,
-        default=150,
+        default=300,
         metavar="N",
         help="of each step of the disk, try N images that a power cut may leave (tests/storage/crash_points)",
     )

@@ -29,12 +29,16 @@ class Tally:
         count.complete += complete
 
 
+IMAGES_PER_SEED = 2
+"""One series of lives takes about as long as so many images."""
+
 TALLY = pytest.StashKey[Tally]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "life_seed" in metafunc.fixturenames:
-        metafunc.parametrize("life_seed", range(metafunc.config.getoption("--crash-images")))
+        images_max = metafunc.config.getoption("--crash-images")
+        metafunc.parametrize("life_seed", range(images_max // IMAGES_PER_SEED))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Life after life of a store by seed: random work, random faults, ended at a random step by a kill or a power cut.
 
-What no list of single operations shows: what becomes of a log that was torn, mended, doubted and torn again. There are
-as many seeds as `--crash-images`; each is a test of its own, by which it is replayed.
+What no list of single operations shows: what becomes of a log that was torn, mended, doubted and torn again. How many
+seeds there are comes from `--crash-images`, too; each is a test of its own, by which it is replayed.
 """
 
 from collections.abc import Sequence
