@@ -119,8 +119,8 @@ def _because(summary: Summary, seen: Seen) -> Iterator[Fact]:
         yield Fact(Code.ARCHIVED)
     else:
         yield Fact(Code.AGENT, about={"state": lifecycle["agent_state"], "reason": lifecycle["reason"]})
-    since = _since(actor) if seen.residency is not Residency.HIBERNATED else None
-    yield Fact(Code.RESIDENCY, since, {"residency": seen.residency.value})
+    away = seen.residency in (Residency.COLD, Residency.HIBERNATED)
+    yield Fact(Code.RESIDENCY, None if away else _since(actor), {"residency": seen.residency.value})
 
 
 def _since(actor: CellStatistics | None) -> float | None:

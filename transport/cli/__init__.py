@@ -26,6 +26,12 @@ _VERIFY = """Read every record of every log, decode and replay its events, hold 
 the rest of the data folder. Nothing is changed and nothing is locked: a server may run meanwhile. Exit status: 0 all
 good, 1 damage found, 2 could not be run."""
 
+_PS = """Show the conversations of a running server of which something is in memory: those first that have failed, that
+have crashed and wait to be started again, whose turn takes long, whose oldest command waits long. Nobody notices."""
+
+_EXPLAIN = """Say why a conversation is in its status, who holds it, what it waits for, what comes next and when, and
+what you can do. It need not be in memory, and is not brought there."""
+
 _REPAIR = """Show what of a damaged log would be lost, ask, keep the damaged file in quarantine/, and leave the events
 before the damage with one that says what was done. With a server on the data folder, --url has the server do it.
 Exit status: 0 repaired or nothing to repair, 1 left as it was, 2 could not be run."""
@@ -74,10 +80,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
     chat = commands.add_parser("chat", help="talk to an agent from the terminal")
-    chat.add_argument("--url", default="http://127.0.0.1:3000", help="of the server")
+    _add_server(chat)
     chat.add_argument("--conversation", metavar="ID", help="resume this one instead of creating one")
-    chat.add_argument("--key", help="of the server; better in SESSION_API_KEY, which no list of processes shows")
     chat.set_defaults(run=_chat)
+    ps = commands.add_parser("ps", help="who is in memory, who is in trouble, and what each is at", description=_PS)
+    ps.add_argument("--all", action="store_true", help="not only those that a screen holds")
+    ps.add_argument("--json", action="store_true", help="say it as one JSON object")
+    _add_server(ps)
+    ps.set_defaults(run=_ps)
+    explain = commands.add_parser("explain", help="why a conversation is as it is", description=_EXPLAIN)
+    explain.add_argument("conversation", metavar="CONVERSATION", help="its id")
+    explain.add_argument("--json", action="store_true", help="say it as one JSON object")
+    _add_server(explain)
+    explain.set_defaults(run=_explain)
     verify = commands.add_parser("verify", help="read everything, say what is damaged", description=_VERIFY)
     verify.add_argument("conversations", nargs="*", metavar="CONVERSATION", help="look at these only")
     verify.add_argument("--all", action="store_true", help="look at everything, as without any CONVERSATION")
@@ -92,6 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     repair.add_argument("--key", help="of that server; better in SESSION_API_KEY")
     repair.set_defaults(run=_repair, could_not_run=2, fail=repair.error)
     return parser
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", default="http://127.0.0.1:3000", help="of the server (http://127.0.0.1:3000)")
+    parser.add_argument("--key", help="of the server; better in SESSION_API_KEY, which no list of processes shows")
 
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +137,18 @@ def _chat(arguments: argparse.Namespace) -> None:
 
     key = arguments.key or os.environ.get("SESSION_API_KEY")
     chat(arguments.url, arguments.conversation, key, command=_called_as())
+
+
+def _ps(arguments: argparse.Namespace) -> None:
+    from transport.cli.inside import ps
+
+    ps(arguments)
+
+
+def _explain(arguments: argparse.Namespace) -> None:
+    from transport.cli.inside import explain
+
+    explain(arguments)
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,8 @@ from storage.past import note_of
 from storage.verify import conversations_of
 from transport.cli.folder import open_folder
 from transport.cli.server import ServerError, WrongKey, address, ask_server, key_headers
-from transport.cli.told import count, plan_lines
+from transport.cli.told import plan_lines
+from transport.cli.words import count
 
 __all__ = ["repair"]
 

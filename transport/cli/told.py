@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from storage.findings import Code, Finding
+from transport.cli.words import count, size
 
-__all__ = ["advice", "count", "plan_lines", "sentence", "size"]
+__all__ = ["advice", "plan_lines", "sentence"]
 
 _SAID = {
     Code.LOG_CORRUPT: "damaged",
@@ -89,16 +90,3 @@ def _lost(plan: dict[str, Any]) -> str:
 def _span(first_id: int, number: int) -> str:
     span = {0: "", 1: f" ({first_id})"}.get(number, f" ({first_id} to {first_id + number - 1})")
     return count(number, "event") + span
-
-
-def count(number: int, word: str) -> str:
-    """`1 event`, `1,204 events`."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def size(number: int) -> str:
-    """`17 bytes`, `1.2 MB`."""
-    for unit, bytes_each in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if number >= bytes_each:
-            return f"{number / bytes_each:.1f} {unit}"
-    return count(number, "byte")

@@ -25,7 +25,8 @@ from storage.layout import CONVERSATIONS, LOG, QUARANTINE, TRASH
 from storage.surroundings import Kept, look_around, put_aside
 from storage.verify import Checked
 from transport.cli.folder import open_folder
-from transport.cli.told import advice, count, sentence, size
+from transport.cli.told import advice, sentence
+from transport.cli.words import count, size
 
 __all__ = ["verify"]
 
