@@ -18,7 +18,7 @@ import trio
 from storage.disk import Disk
 from storage.errors import OutcomeUnknown, StorageDegraded
 
-__all__ = ["Health"]
+__all__ = ["Health", "Refusing"]
 
 logger = structlog.get_logger(__name__)
 
@@ -41,6 +41,16 @@ PROBE_BYTES_MAX = 8 * 1024 * 1024
 
 _OF_THE_STORE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """No room, no more quota, mounted read-only: true of every file at once."""
+
+
+@attrs.frozen
+class Refusing:
+    """Writes are refused `since` then, to everybody or to one file; after `retry_at` the disk is tried again, by a
+    probe or by the file's next write. Both on trio's clock."""
+
+    since: float
+    retry_at: float
+    everybody: bool
 
 
 @attrs.define
@@ -82,6 +92,15 @@ class Health:
             raise StorageDegraded(f"the disk takes no writes: {self._trouble.why}")
         if self._files and path in self._files and trio.current_time() < self._files[path].retry_at:
             raise StorageDegraded(f"{path} takes no writes: {self._files[path].why}")
+
+    def refusing(self, path: str) -> Refusing | None:
+        """Whether writes to this file fail, and since when; None where nothing is known against it."""
+        if self._trouble is not None:
+            return Refusing(self._trouble.since, self._trouble.retry_at, everybody=True)
+        found = self._files.get(path)
+        if found is None or trio.current_time() - found.failed_at > AILING_SECONDS:
+            return None
+        return Refusing(found.since, found.retry_at, everybody=False)
 
     def note(self, failure: BaseException | None, size_bytes: int, path: str | None = None) -> None:
         """A write of so many bytes failed like this."""

@@ -21,7 +21,7 @@ from storage.errors import (
     StorageError,
 )
 from storage.event_log import EventLog, LogView
-from storage.health import Health
+from storage.health import Health, Refusing
 from storage.histogram import Histogram
 from storage.layout import (
     CONVERSATIONS,
@@ -213,6 +213,10 @@ class Store:
     def health(self) -> Health:
         """Whether the disk takes writes (K14)."""
         return self._committer.health
+
+    def refusing(self, conversation_id: str) -> Refusing | None:
+        """Whether the disk takes no events of this conversation, and since when (K14)."""
+        return self.health.refusing(f"{CONVERSATIONS}/{conversation_id}/{LOG}")
 
     @property
     def owed_seconds(self) -> float:

@@ -69,7 +69,6 @@ class ConversationActor:
         self._hibernates = False
         self._leaves = False
         self._recovering = False
-        self._disk_refuses_since: float | None = None
         self._recovery: c.Recover | None = None
         """What the first turn begins with, and every further one until the disk has taken it (K14, K30)."""
 
@@ -181,7 +180,6 @@ class ConversationActor:
             except (OutcomeUnknown, LogClosed) as failure:
                 _fail_all([step.envelope for step in steps], failure)
                 raise
-            self._disk_refuses_since = None
         self._recovery = None
         first_id, self.state, self.live = self.state.next_id, state, live
         for step in steps:
@@ -196,8 +194,6 @@ class ConversationActor:
 
     def _fail_all_but_readers(self, steps: Sequence[Step], failure: StorageDegraded) -> None:
         """Reading goes on while the disk takes no writes (K14): who joins gets the history, and wakes nothing."""
-        if self._disk_refuses_since is None:
-            self._disk_refuses_since = trio.current_time()
         for step in steps:
             if isinstance(step.envelope.message, Subscribe | Unsubscribe):
                 self._answer(step)
@@ -400,7 +396,6 @@ class ConversationActor:
             sitting=self._sitting(),
             readers_behind=sum(cursor.behind for cursor in self.cursors),
             run_time=None if self._run_time is None else self._run_time.statistics(),
-            disk_refuses_since=self._disk_refuses_since,
         )
 
     def __repr__(self) -> str:

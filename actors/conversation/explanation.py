@@ -41,7 +41,7 @@ class Code(StrEnum):
     NOBODY = "nobody"
     # What it waits for.
     DISK = "disk"  # commands: a turn awaits the log and nothing slower (K6)
-    DISK_REFUSES = "disk_refuses"
+    DISK_REFUSES = "disk_refuses"  # everybody: or this conversation alone
     PLACE_TO_WAKE = "place_to_wake"
     LOG = "log"
     SNAPSHOT = "snapshot"
@@ -167,9 +167,9 @@ def _under_way(run_time: RunTimeStatistics) -> Iterator[Fact]:
 def _waits_for(state: State, seen: Seen) -> Iterator[Fact]:
     if seen.actor is not None:
         yield from _actor_waits_for(seen.actor)
+    if seen.disk is not None:
+        yield Fact(Code.DISK_REFUSES, seen.disk.since, {"everybody": seen.disk.everybody})
     if seen.inside is not None:
-        if seen.inside.disk_refuses_since is not None:
-            yield Fact(Code.DISK_REFUSES, seen.inside.disk_refuses_since)
         if seen.inside.run_time is not None:
             yield from _run_time_waits_for(seen.inside.run_time, seen.live.cancelling)
         if _lacks_room(state, seen):
@@ -264,7 +264,7 @@ def _can_do(summary: Summary, state: State, seen: Seen) -> Iterator[Fact]:
         if remedy is not Code.REPAIR:
             yield Fact(Code.START_AGAIN)
         return
-    if seen.inside is not None and seen.inside.disk_refuses_since is not None:
+    if seen.disk is not None:
         yield Fact(Code.LOOK_AT_DISK)
     if lifecycle["status"] == Status.ARCHIVED:
         yield Fact(Code.UNARCHIVE)

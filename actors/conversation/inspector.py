@@ -64,6 +64,7 @@ class Inspector:
             inside=None if holder is None else holder.statistics(),
             limits=house.rules.idle,
             alarm_at=house.alarms.due(conversation_id),
+            disk=house.store.refusing(conversation_id),
         )
 
     def _without_secrets(self, found: CellStatistics) -> CellStatistics:

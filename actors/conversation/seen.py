@@ -13,6 +13,7 @@ from actors.conversation.decision import Live, RunTimePhase
 from actors.conversation.idle import NEVER, IdleLimits, close_at, hibernate_at
 from actors.conversation.statistics import Activity, ConversationStatistics
 from actors.runtime import CellStatistics, Residency
+from storage.health import Refusing
 
 __all__ = ["Deadline", "Seen", "What", "deadlines"]
 
@@ -23,6 +24,7 @@ class What(StrEnum):
     RESTART = "restart"  # its actor crashed, and is started again
     WAKING_GIVEN_UP = "waking_given_up"  # then it has failed (K20)
     LEAVING_GIVEN_UP = "leaving_given_up"  # then it leaves without a snapshot (K18)
+    DISK_TRIED = "disk_tried"  # it took no writes (K14)
     START_GIVEN_UP = "start_given_up"  # then its run-time has failed
     COMMAND_TIMEOUT = "command_timeout"  # then what the agent runs in the sandbox is ended
     HIBERNATE = "hibernate"
@@ -42,7 +44,7 @@ class Seen:
     """All times are in seconds of the same clock as `now`.
 
     `actor` is None where nobody lives or is about to, `inside` where nobody in memory can tell; `alarm_at` is when the
-    conversation is to look at the clock, None for not at all.
+    conversation is to look at the clock, None for not at all. `disk` is None where the disk takes its events.
     """
 
     conversation_id: str
@@ -52,6 +54,7 @@ class Seen:
     inside: ConversationStatistics | None
     limits: IdleLimits
     alarm_at: float | None = None
+    disk: Refusing | None = None
 
     @property
     def live(self) -> Live:
@@ -61,6 +64,8 @@ class Seen:
 def deadlines(seen: Seen) -> tuple[Deadline, ...]:
     """What happens by itself, the next first."""
     found = [*_of_actor(seen), *_of_run_time(seen), *_of_idleness(seen)]
+    if seen.disk is not None and seen.disk.everybody:
+        found.append(Deadline(What.DISK_TRIED, seen.disk.retry_at))
     return tuple(sorted(found, key=lambda deadline: deadline.at))
 
 

@@ -61,8 +61,7 @@ class RunTimeStatistics:
 class ConversationStatistics:
     """A conversation as whoever holds it sees it: its actor or, while that is out of memory, what it left behind.
 
-    `disk_refuses_since` is when the disk began to take no more of its events (K14), None while it does. `run_time` is
-    None until one was made.
+    `run_time` is None until one was made.
     """
 
     state: State
@@ -70,4 +69,3 @@ class ConversationStatistics:
     sitting: Sitting
     readers_behind: int
     run_time: RunTimeStatistics | None
-    disk_refuses_since: float | None = None

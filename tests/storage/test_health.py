@@ -13,7 +13,15 @@ from storage.catalogue import Entry
 from storage.documents import Documents
 from storage.errors import StorageDegraded
 from storage.event_log import EventLog
-from storage.health import AILING_SECONDS, PROBE, PROBE_BYTES_MIN, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN, Health
+from storage.health import (
+    AILING_SECONDS,
+    PROBE,
+    PROBE_BYTES_MIN,
+    RETRY_SECONDS_MAX,
+    RETRY_SECONDS_MIN,
+    Health,
+    Refusing,
+)
 from storage.store import Store, open_store
 from tests.fakes.sim_disk import Operation, SimDisk
 
@@ -197,3 +205,18 @@ async def test_k14_a_create_that_found_no_room_leaves_nothing_and_works_later(au
         disk.capacity_bytes = None
         await trio.sleep(2 * RETRY_SECONDS_MIN)
         await store.create(Entry("c", "2026"), [EVENT])
+
+
+async def test_k14_it_is_told_who_is_refused_since_when_and_when_the_disk_is_tried_again(autojump_clock: Clock) -> None:
+    health, began = Health(SimDisk()), trio.current_time()
+    assert health.refusing("a") is None
+    health.note(OSError(errno.EIO, "bad"), 1, "a")
+    await trio.sleep(0.1)
+    health.note(OSError(errno.EIO, "bad"), 1, "a")
+    assert health.refusing("a") == Refusing(began, began + 0.1 + 2 * RETRY_SECONDS_MIN, everybody=False)
+    assert health.refusing("b") is None
+    await trio.sleep(AILING_SECONDS + 1)
+    assert health.refusing("a") is None
+    full = trio.current_time()
+    health.note(OSError(errno.ENOSPC, "full"), 1, "a")
+    assert health.refusing("b") == Refusing(full, full + RETRY_SECONDS_MIN, everybody=True)

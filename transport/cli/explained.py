@@ -56,7 +56,6 @@ _PLAIN = {
     "command": "A command in its sandbox{when}.",
     "kept_alive": "A keep-alive, which ends{when}.",
     "nobody": "Nobody: it has no actor, no run-time and no client.",
-    "disk_refuses": "The disk, which takes none of its events{when}.",
     "place_to_wake": "Its turn to wake{when}: many are being brought to life.",
     "log": "Its log, which is being read{when}.",
     "snapshot": "Its snapshot, which is being written{when}.",
@@ -71,6 +70,7 @@ _PLAIN = {
     "restart": "Its actor is started again{when}.",
     "waking_given_up": "Bringing it to life is given up{when}; then it has failed.",
     "leaving_given_up": "Its snapshot is given up{when}, and it leaves memory without one.",
+    "disk_tried": "The disk is tried again{when}.",
     "start_given_up": "Opening its run-time is given up{when}; then it is in error.",
     "command_timeout": "The command is ended{when} for taking too long.",
     "hibernate": "It leaves memory{when} if nothing happens before; its run-time and its clients stay.",
@@ -126,6 +126,10 @@ def _disk(fact: Fact) -> str:
     return f"The disk, for a turn ({commands}){{when}}."
 
 
+def _disk_refuses(fact: Fact) -> str:
+    return f"The disk, which takes {'no writes' if fact['everybody'] else 'none of its events'}{{when}}."
+
+
 def _mailbox(fact: Fact) -> str:
     found = [f"{fact[lane]} {lane}" for lane in ("control", "work") if fact[lane]]
     if fact["suspects"]:
@@ -152,6 +156,7 @@ _SAID: dict[str, Callable[[Fact], str]] = {
     "run": lambda fact: f"Run {fact['run']}{{when}}.",
     "clients": _clients,
     "disk": _disk,
+    "disk_refuses": _disk_refuses,
     "mailbox": _mailbox,
     "run_end": lambda fact: f"The end of its run: {_ENDS.get(fact['why'], fact['why'])}.",
     "queued": lambda fact: f"What is under way, before {count(fact['messages'], 'message')} can be answered.",

@@ -160,6 +160,7 @@ class _Told:
             "reason": self._reason(seen),
             **self._actor(seen.actor),
             **self._inside(seen),
+            "disk_refuses": None if seen.disk is None else self.ago(seen.disk.since),
             "next": None if following is None else {"what": following.what, **self.ahead(following.at)},
         }
 
@@ -201,12 +202,11 @@ class _Told:
 
     def _inside(self, seen: Seen) -> dict[str, Any]:
         if seen.inside is None:
-            return {"run_time": None, "clients": 0, "clients_behind": 0, "disk_refuses": None}
+            return {"run_time": None, "clients": 0, "clients_behind": 0}
         return {
             "run_time": self._run_time(seen.inside.run_time, seen.live.phase),
             "clients": seen.inside.sitting.connections,
             "clients_behind": seen.inside.readers_behind,
-            "disk_refuses": self.since(seen.inside.disk_refuses_since),
         }
 
     def _run_time(self, found: RunTimeStatistics | None, phase: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from actors.conversation.summary import Place, summarise
 from actors.domain.events import AgentState, RunAction
 from actors.runtime import CellStatistics, MailboxStatistics, Residency, TurnStatistics
 from actors.sandbox.port import SandboxStatistics
+from storage.health import Refusing
 
 NOW = 1000.0
 LIMITS = IdleLimits(close_delay_seconds=3600, hibernate_after_seconds=300)
@@ -65,13 +66,15 @@ def look(
     residency: Residency,
     actor: CellStatistics | None = None,
     inner: ConversationStatistics | None = None,
+    *,
     failure: str = "",
     limits: IdleLimits = LIMITS,
+    disk: Refusing | None = None,
     **state: Any,
 ) -> tuple[State, Seen, str]:
     """What is seen, the state as the log has it, and why no actor can live."""
     logged = attrs.evolve(EMPTY, **{"agent_state": RESTING, **state}) if inner is None else inner.state
-    return logged, Seen("id", NOW, residency, actor, inner, limits), failure
+    return logged, Seen("id", NOW, residency, actor, inner, limits, disk=disk), failure
 
 
 def explained(state: State, seen: Seen, failure: str = "") -> Explanation:
@@ -133,9 +136,13 @@ CASES = {
     ),
     "its run cannot report": (
         look(R.HOT, HOT, inside(
-            AgentState.RUNNING, activity=Activity.REPORTING, run=12, disk_refuses_since=NOW - 4,
-        )),
-        "agent residency", "actor run_time run", "disk_refuses report", "", "look_at_disk stop",
+            AgentState.RUNNING, activity=Activity.REPORTING, run=12,
+        ), disk=Refusing(NOW - 4, NOW + 2, everybody=True)),
+        "agent residency", "actor run_time run", "disk_refuses report", "disk_tried", "look_at_disk stop",
+    ),
+    "its file takes nothing": (
+        look(R.HOT, HOT, inside(), disk=Refusing(NOW - 4, NOW + 2, everybody=False)),
+        "agent residency", "actor run_time", "disk_refuses", "hibernate close", "look_at_disk",
     ),
     "in a turn": (
         look(R.HOT, attrs.evolve(

@@ -1,5 +1,6 @@
 """What an operator sees of the real service while it works, and that nobody is asked, woken or delayed by it."""
 
+import errno
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -15,11 +16,13 @@ from actors.domain.masks import masks_of
 from actors.domain.terms import Terms
 from actors.runtime import ActorCrashed
 from storage.errors import ConversationNotFound, StorageDegraded
+from storage.health import RETRY_SECONDS_MAX
 from storage.memory_disk import MemoryDisk
 from tests.actors.conversation.house import Tenancy, open_house
 from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.held_disk import HeldDisk
 from tests.fakes.scripted_sandbox import Reply
+from tests.fakes.sim_disk import Operation, SimDisk
 
 Clock = trio.testing.MockClock
 
@@ -183,6 +186,22 @@ async def test_k14_a_disk_that_takes_nothing_is_what_it_waits_for(autojump_clock
         disk.faults.writes.clear()
         await trio.sleep(60)
         await house.say(it, "/note kept")
+        assert (await codes(house, it))["waits_for"] == ["message"]
+
+
+async def test_k14_a_full_disk_is_what_all_wait_for_until_it_has_room(autojump_clock: Clock) -> None:
+    disk = SimDisk()
+    async with open_house(STILL, disk) as house:
+        it, sibling = await house.create(), await house.create()
+        disk.fail(Operation.WRITE, log_path(it), code=errno.ENOSPC, times=None)
+        with pytest.raises(StorageDegraded):
+            await house.say(it, "/note lost")
+        for conversation_id in (it, sibling):
+            found = await codes(house, conversation_id)
+            assert (found["waits_for"], found["next"][0]) == (["disk_refuses"], "disk_tried")
+            assert found["can_do"] == ["look_at_disk"]
+        disk.heal()
+        await trio.sleep(RETRY_SECONDS_MAX)
         assert (await codes(house, it))["waits_for"] == ["message"]
 
 
