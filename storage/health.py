@@ -18,7 +18,7 @@ import trio
 from storage.disk import Disk
 from storage.errors import OutcomeUnknown, StorageDegraded
 
-__all__ = ["Health", "Refusing"]
+__all__ = ["PROBE", "Health", "Refusing"]
 
 logger = structlog.get_logger(__name__)
 
@@ -32,6 +32,7 @@ AILING_SECONDS = 60.0
 """A file whose writes failed and that nobody has written since is not told of any longer than this."""
 
 PROBE = ".probe"
+"""Left only by a crash in the middle of a probe; the next probe takes it away."""
 
 PROBE_BYTES_MIN = 64 * 1024
 """Room for a few hundred events, or the state would end and begin with every one that just fits."""

@@ -13,6 +13,7 @@ from storage.documents import FOLDER as DOCUMENTS
 from storage.documents import open_document
 from storage.errors import DamagedDocument, UnknownFormat
 from storage.findings import Code, Finding
+from storage.health import PROBE
 from storage.layout import (
     CONVERSATIONS,
     FORMAT_PATH,
@@ -93,6 +94,6 @@ def _documents(disk: Disk) -> Iterator[Finding]:
 
 def _unexpected(path: str) -> Finding:
     name = path.rpartition("/")[2]
-    if name.startswith(HALF_MADE) or (name.startswith(".") and name.endswith(".new")):
+    if name.startswith(HALF_MADE) or (name.startswith(".") and name.endswith(".new")) or path == PROBE:
         return Finding(Code.HALF_MADE, path, "a crash left it half made, or a server makes it at this moment")
     return Finding(Code.STRAY, path, "no file of ours")

@@ -212,6 +212,7 @@ def test_what_else_lies_there_is_told_and_documents_are_opened() -> None:
         "lock": b"",
         "documents/settings.json": b'{"format":1,"document":{}}',
         "documents/secrets.json": b'{"format":1,"docu',
+        ".probe": b"",
         "documents/newer.json": b'{"format":2}',
         "documents/readme": b"",
         "quarantine/old": b"12345",
@@ -222,6 +223,7 @@ def test_what_else_lies_there_is_told_and_documents_are_opened() -> None:
     assert {(finding.path, finding.code) for finding in look_around(disk)} == {
         ("notes.txt", Code.STRAY),
         (".format.json.new", Code.HALF_MADE),
+        (".probe", Code.HALF_MADE),
         ("documents/secrets.json", Code.DOCUMENT_DAMAGED),
         ("documents/newer.json", Code.DOCUMENT_DAMAGED),
         ("documents/readme", Code.STRAY),
