@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--crash-images",
         type=int,
-        default=300,
+        default=150,
         metavar="N",
         help="of each step of the disk, try N images that a power cut may leave (tests/storage/crash_points)",
     )
