@@ -22,10 +22,17 @@ START_SECONDS = 15.0
 class ServerProcess:
     """One data folder, one life after the other on the same port. `module` is what is run instead of the command."""
 
-    def __init__(self, data: Path, environment: Mapping[str, str] | None = None, module: str = "transport.cli") -> None:
+    def __init__(
+        self,
+        data: Path,
+        environment: Mapping[str, str] | None = None,
+        module: str = "transport.cli",
+        host: str = "",
+    ) -> None:
         self.data = data
         self.environment = dict(environment or {})
         self._module = module
+        self._host = host
         self.url = ""
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -34,6 +41,7 @@ class ServerProcess:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment |= self.environment
         command = [sys.executable, "-m", self._module, "serve", "--port", str(self._port or _free_port())]
+        command += ["--host", self._host] if self._host else []
         with (self.data.parent / "server.log").open("a") as log:
             self._process = subprocess.Popen(
                 [*command, "--data", str(self.data)], stdout=subprocess.PIPE, stderr=log, text=True, env=environment

@@ -22,6 +22,7 @@ import trio_websocket
 
 from transport.cli.lines import line
 from transport.cli.server import NotNow, ServerError, WrongKey, address, ask_server, key_headers, why
+from transport.cli.websocket import open_websocket
 from transport.engineio.codec import PacketType as EnginePacketType
 from transport.engineio.codec import decode_text, text_packet
 from transport.errors import TransportError
@@ -69,10 +70,12 @@ def chat(url: str, conversation_id: str | None, key: str | None = None, *, comma
     server = address(url)
     headers = key_headers(key)
     chosen = conversation_id or _create(server, headers)
-    print(f"conversation {chosen}  (resume: {command} chat --url {server} --conversation {chosen})", flush=True)
+    greeting = f"conversation {chosen}  (resume: {command} chat --url {server} --conversation {chosen})"
+    if conversation_id is None:
+        _say(greeting)  # it is there already, whatever becomes of the connection
     is_interrupted = False
     try:
-        trio.run(_Chat(server, chosen, headers).run)
+        trio.run(_Chat(server, chosen, headers, "" if conversation_id is None else greeting).run)
     except* KeyboardInterrupt:
         is_interrupted = True
     if is_interrupted:
@@ -114,6 +117,7 @@ class _Chat:
     url: str
     conversation_id: str
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    greeting: str = ""  # said when it is known that there is such a conversation
     latest_event_id: int = -1
     _socket: trio_websocket.WebSocketConnection | None = None
     _typed: deque[str] = attrs.field(factory=deque)
@@ -213,17 +217,14 @@ class _Chat:
         raise AssertionError("a talk ends by an exception")
 
     def _open(self) -> AbstractAsyncContextManager[trio_websocket.WebSocketConnection]:
-        parts = urlsplit(self.url)
         query = {
             "EIO": 4,
             "transport": "websocket",
             "conversation_id": self.conversation_id,
             "latest_event_id": self.latest_event_id,
         }
-        scheme = "wss" if parts.scheme == "https" else "ws"
-        address = f"{scheme}://{parts.netloc}{parts.path}/socket.io/?{urlencode(query)}"
-        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        return trio_websocket.open_websocket_url(address, max_message_size=PAYLOAD_BYTES_MAX, extra_headers=headers)
+        resource = f"{urlsplit(self.url).path}/socket.io/?{urlencode(query)}"
+        return open_websocket(self.url, resource, self.headers, PAYLOAD_BYTES_MAX)
 
     async def _talk(self, socket: trio_websocket.WebSocketConnection) -> None:
         decoder = codec.Decoder(ATTACHMENTS_MAX, PAYLOAD_BYTES_MAX)
@@ -238,8 +239,7 @@ class _Chat:
     def _take(self, packet: codec.Packet | None, socket: trio_websocket.WebSocketConnection) -> None:
         match packet:
             case codec.Packet(type=codec.PacketType.CONNECT):
-                self._socket, self._tries = socket, 0
-                self._changed.unpark_all()
+                self._joined(socket)
             case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data={"message": "invalid_session_api_key"}):
                 raise ChatError(str(WrongKey()))
             case codec.Packet(type=codec.PacketType.CONNECT_ERROR, data={"message": message}):
@@ -260,6 +260,13 @@ class _Chat:
             case [{"error": True, "code": "outcome_unknown"}] if action is not None:
                 self._again.append(action)
                 self._changed.unpark_all()
+
+    def _joined(self, socket: trio_websocket.WebSocketConnection) -> None:
+        if self.greeting:
+            _say(self.greeting)
+        self.greeting = ""
+        self._socket, self._tries = socket, 0
+        self._changed.unpark_all()
 
     def _tell_lost(self, failure: Exception) -> None:
         self._tries += 1

@@ -114,6 +114,19 @@ def test_an_agent_that_asks_is_answered_with_yes_or_no_and_only_then(tmp_path: P
         server.kill()
 
 
+@pytest.mark.parametrize("host", ["::1", "localhost"])
+def test_a_server_on_any_loopback_address_is_talked_to(tmp_path: Path, host: str) -> None:
+    server = ServerProcess(tmp_path / "data", host=host)
+    server.start()
+    try:
+        terminal = Terminal("--url", server.url)
+        terminal.type("/note here")
+        terminal.wait_for("user: /note here")
+        assert terminal.end()[0] == 0
+    finally:
+        server.kill()
+
+
 def test_at_the_end_of_the_input_the_answer_is_waited_for(server: ServerProcess) -> None:
     terminal = Terminal("--url", server.url)
     terminal.type("$ sleep 2; echo late")
@@ -259,7 +272,10 @@ def test_no_proxy_of_the_environment_stands_between(server: ServerProcess, monke
 
 def test_an_unknown_conversation_is_one_line_and_status_1(server: ServerProcess) -> None:
     terminal = Terminal("--url", server.url, "--conversation", "0" * 32)
-    terminal.wait_for("greenroom: the server refused")
+    # Nothing is said of how to resume what is not there.
+    assert terminal.wait_for("greenroom: the server refused") == [
+        "greenroom: the server refused: Conversation not found"
+    ]
     assert terminal.end() == (1, [])
 
 
