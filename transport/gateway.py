@@ -73,7 +73,7 @@ class _AckReply:
     def fail(self, error: Exception) -> None:
         told = self.refusals.tell(error)
         if told is None:
-            error_id = log_failure("action_failed", error, connection=self.connection.sid)
+            error_id = log_failure("action_failed", error, **self.connection.facts)
             told = attrs.evolve(INTERNAL_ERROR, message=f"Internal error {error_id}")
         if self.ack is not None:
             self.ack({"error": True, "code": told.code, "message": told.message, **told.facts})
@@ -99,6 +99,7 @@ class Gateway:
             return self._refuse("no_conversation_id", "No conversation_id in query params")
         if not self._admission.admits(connection.headers, connection.query):
             return self._refuse("invalid_session_api_key", "invalid_session_api_key")
+        connection.facts["conversation_id"] = conversation_id
         try:
             summary = await self._conversations.summary(conversation_id)
         except StorageError as failure:
@@ -114,7 +115,7 @@ class Gateway:
         recovered = known_epoch and position <= last_id
         cursor = Cursor(_ConnectionSink(connection), position if recovered else -1)
         self._cursors[connection.sid] = (conversation_id, cursor)
-        logger.info("client_joins", conversation_id=conversation_id, connection=connection.sid, position=position)
+        logger.info("client_joins", **connection.facts, position=position)
         return Accept({"recovered": recovered, "stream_epoch": epoch})
 
     def _refuse(self, code: str, message: str, data: Mapping[str, Any] | None = None) -> Refuse:
@@ -150,8 +151,8 @@ class Gateway:
             reply.fail(failure)
 
     def disconnected(self, connection: Connection, reason: str) -> None:
-        conversation_id, _ = self._cursors.pop(connection.sid, ("", None))
-        logger.info("client_left", conversation_id=conversation_id, connection=connection.sid, reason=reason)
+        self._cursors.pop(connection.sid, None)
+        logger.info("client_left", **connection.facts, reason=reason)
 
     def statistics(self) -> dict[str, int]:
         return {"connections": len(self._cursors)}

@@ -6,7 +6,7 @@ it. What must not live here: decisions about what the client is told, which diff
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import attrs
@@ -29,9 +29,10 @@ class Outcome:
 
 
 @contextmanager
-def connection_guard(event: str, **facts: object) -> Iterator[Outcome]:
+def connection_guard(event: str, facts: Mapping[str, object] | None = None) -> Iterator[Outcome]:
     """Run a block for one client; a crash is logged as `event` with an error id and goes no further.
 
+    `facts` are looked at when there is a line to write: of a connection more is known as time goes on.
     Cancellation passes through. A group that mixes cancellation with errors is taken apart: the errors are logged
     and the rest goes on its way, since an `ExceptionGroup` would slip past a narrower clause.
     """
@@ -39,11 +40,11 @@ def connection_guard(event: str, **facts: object) -> Iterator[Outcome]:
     try:
         yield outcome
     except Exception as failure:  # noqa: BLE001 - the connection's guard, one of the two of the project
-        outcome.error_id = log_failure(event, failure, **facts)
+        outcome.error_id = log_failure(event, failure, **(facts or {}))
     except BaseExceptionGroup as group:
         errors, rest = group.split(Exception)
         if errors is not None:
-            outcome.error_id = log_failure(event, errors, **facts)
+            outcome.error_id = log_failure(event, errors, **(facts or {}))
         if rest is not None:
             raise rest from None
 

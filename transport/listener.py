@@ -169,7 +169,7 @@ def _shielding(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
                 await send(message)
 
         # hypercorn would drop the error in silence; an app that ends without an answer is answered 500 by it.
-        with connection_guard("request_crashed", path=scope["path"]):
+        with connection_guard("request_crashed", {"path": scope["path"]}):
             await app(scope, receive, send_whole)
 
     return shielded
@@ -178,12 +178,21 @@ def _shielding(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
 async def _guarded(
     stream: trio.SocketStream, *, app: ASGIWrapper, config: Config, context: WorkerContext, upgrader: Upgrader
 ) -> None:
-    with connection_guard("connection_crashed"):
+    with connection_guard("connection_crashed", {"remote": _remote(stream)}):
         async with stream:
             # What hypercorn and h11 keep goes with that call: a WebSocket lives for hours.
             upgrade = await _speak_http(stream, app, config, context)
             if upgrade is not None:
                 await upgrader(stream, upgrade)
+
+
+def _remote(stream: trio.SocketStream) -> str:
+    """Address and port, by which the log has it until it is a Socket.IO connection with a name."""
+    try:
+        address, port = stream.socket.getpeername()[:2]
+    except OSError:
+        return "gone"  # before it was looked at
+    return f"{address} port {port}"
 
 
 async def _speak_http(

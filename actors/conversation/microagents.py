@@ -23,15 +23,16 @@ BYTES_MAX = 64 * 1024
 """Together some megabytes at the most; an instruction longer than this fits no model."""
 
 
-async def load_microagents(workspace: Path) -> tuple[Microagent, ...]:
+async def load_microagents(workspace: Path, conversation_id: str) -> tuple[Microagent, ...]:
     """By name of file. One that cannot be read is named in the log and left out."""
-    return await trio.to_thread.run_sync(partial(_load, workspace), abandon_on_cancel=True)
+    log = logger.bind(conversation_id=conversation_id)
+    return await trio.to_thread.run_sync(partial(_load, workspace, log), abandon_on_cancel=True)
 
 
-def _load(workspace: Path) -> tuple[Microagent, ...]:
+def _load(workspace: Path, log: structlog.typing.WrappedLogger) -> tuple[Microagent, ...]:
     found = read_folder(workspace, FOLDER, SUFFIX, files_max=FILES_MAX, bytes_max=BYTES_MAX)
     for name, why in found.left_out.items():
-        logger.warning("microagent_left_out", file=name, why=why)
+        log.warning("microagent_left_out", file=name, why=why)
     microagents = []
     for name, data in found.files.items():
         if name.lower() == "readme.md":
@@ -39,5 +40,5 @@ def _load(workspace: Path) -> tuple[Microagent, ...]:
         try:
             microagents.append(parse(name.removesuffix(SUFFIX), data))
         except BadMicroagent as failure:
-            logger.warning("microagent_left_out", file=name, why=str(failure))
+            log.warning("microagent_left_out", file=name, why=str(failure))
     return tuple(microagents)

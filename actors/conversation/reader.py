@@ -90,7 +90,7 @@ class Reader:
     async def microagents(self, conversation_id: str) -> tuple[Microagent, ...]:
         """What its workspace instructs agents with. Brings nothing to life."""
         self.require(conversation_id)
-        return await load_microagents(self._house.workspace(conversation_id))
+        return await load_microagents(self._house.workspace(conversation_id), conversation_id)
 
     async def history(self, conversation_id: str) -> AsyncGenerator[list[bytes]]:
         """Every event there is now, in pieces that are read as they are asked for. Brings nothing to life."""

@@ -180,7 +180,12 @@ class RunTime:
             self._rests_since = trio.current_time()
 
     def _do(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        self._node.start(Child(f"{what} {self._ref.key}", work, Restart.TEMPORARY))
+        async def named() -> None:
+            # In a task of its own: whatever is logged on its way, in the sandbox too, says whose it is.
+            structlog.contextvars.bind_contextvars(conversation_id=self._ref.key)
+            await work()
+
+        self._node.start(Child(f"{what} {self._ref.key}", named, Restart.TEMPORARY))
 
     async def _open(self, scope: trio.CancelScope, opened: trio.Event) -> None:
         reason = f"the run-time did not open within {self._start_deadline_seconds:g} s"

@@ -6,7 +6,9 @@ from typing import Any
 
 import attrs
 import orjson
+import pytest
 import trio
+from structlog.testing import capture_logs
 
 from storage.disk import Disk
 from tests.actors.conversation.house import Tenancy, open_house
@@ -83,6 +85,25 @@ async def test_a_client_whose_conversation_cannot_be_read_is_told_so() -> None:
         assert (kind, body) == (b"44", {"message": MESSAGES["storage_unreadable"].en})
         disk.heal()
         assert (await lobby.join(f"&conversation_id={conversation_id}"))[0] == b"40"
+
+
+async def test_a_crash_behind_a_connection_is_logged_with_its_id_and_its_conversations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_lobby() as lobby:
+        it = await lobby.tenancy.create()
+
+        async def follow(*_: object) -> None:
+            await trio.lowlevel.checkpoint()
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(lobby.tenancy.conversations, "follow", follow)
+        with capture_logs() as lines:
+            async with open_speaker(lobby, it) as speaker:
+                await speaker.raw.frames_until_eof()
+        told = {line["event"]: (line["conversation_id"], line["connection"]) for line in lines}
+        assert told["connection_task_crashed"] == told["client_joins"]
+        assert told["client_joins"][0] == it
 
 
 # --- K11, K12: what stands beside `action`, and what the ack says of it ---

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from tests.transport.wire import PATIENCE_SECONDS, Raw, Wire, masked, open_wire, upgrade_request
 
@@ -210,12 +211,13 @@ async def test_k33_no_progress_for_the_write_timeout_ends_the_connection() -> No
         from transport.socketio.codec import event
 
         packet = event("message", "x" * 50_000)
-        while slow.try_send(packet):
-            pass
-        assert not slow.closed
-        with trio.fail_after(PATIENCE_SECONDS):
+        with capture_logs() as lines, trio.fail_after(PATIENCE_SECONDS):
+            while slow.try_send(packet):
+                pass
+            assert not slow.closed
             while not slow.closed:
                 await trio.sleep(0.05)
+        assert [line["connection"] for line in lines if line["event"] == "slow_reader_closed"] == [slow.sid]
 
 
 async def test_a_flood_to_one_who_reads_slowly_arrives_whole() -> None:

@@ -3,6 +3,7 @@
 What must not live here: which packet is legal (`session`), HTTP (`polling`), namespaces (`transport.socketio`).
 """
 
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -37,6 +38,8 @@ class Connection:
     def __init__(self, sid: str, peer: Peer, options: Options, transport: Transport) -> None:
         self.sid = sid
         self.peer = peer
+        # What every line of the log about it says. Not the sid, which opens doors (A30); handlers add what they know.
+        self.facts: dict[str, object] = {"connection": secrets.token_hex(4), "remote": peer.remote}
         self.options = options
         self.session = machine.Session(
             options.ping_interval_seconds,
@@ -218,7 +221,7 @@ class Connection:
             self._nursery.start_soon(self._guarded, work, *args)
 
     async def _guarded(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        with connection_guard("connection_task_crashed", connection=self.sid) as outcome:
+        with connection_guard("connection_task_crashed", self.facts) as outcome:
             await work(*args)
         if outcome.crashed:
             self.close(Reason.FORCED_SERVER_CLOSE)

@@ -104,7 +104,7 @@ class Endpoint:
     async def _keep(
         self, connection: Connection, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        with connection_guard("session_crashed", connection=connection.sid):
+        with connection_guard("session_crashed", connection.facts):
             await connection.live(task_status)
         connection.close(Reason.FORCED_SERVER_CLOSE)
         with trio.move_on_after(self._options.farewell_seconds):
@@ -143,7 +143,7 @@ class Endpoint:
             await websocket.run_writer()
         except NetworkFault as failure:
             self._slow_readers_closed += 1
-            logger.info("slow_reader_closed", error=str(failure))
+            logger.info("slow_reader_closed", error=str(failure), **websocket.facts)
             websocket.closing = True
             scope.cancel()
 
@@ -168,6 +168,11 @@ class Endpoint:
         await self._receive(connection, websocket)
 
     async def _receive(self, connection: Connection, websocket: WebSocket) -> None:
+        websocket.facts = connection.facts
+        with connection_guard("websocket_crashed", connection.facts):
+            await self._receive_until_closed(connection, websocket)
+
+    async def _receive_until_closed(self, connection: Connection, websocket: WebSocket) -> None:
         reason = Reason.TRANSPORT_ERROR
         try:
             with websocket.reading:
@@ -209,11 +214,17 @@ class Endpoint:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             peer = Peer(query.last, query.all, headers, (scope.get("client") or ("",))[0])
             await self._get(await self._open(peer, Transport.POLLING), receive, send)
-        elif scope["method"] == "GET":
-            await self._get(self._connections[asked.sid], receive, send)
         else:
-            binary = (b"content-type", b"application/octet-stream") in scope["headers"]
-            await self._post(self._connections[asked.sid], receive, send, is_binary=binary)
+            await self._poll(self._connections[asked.sid], scope, receive, send)
+
+    async def _poll(self, connection: Connection, scope: ASGIScope, receive: ASGIReceive, send: ASGISend) -> None:
+        # Without an answer, hypercorn answers 500.
+        with connection_guard("poll_crashed", connection.facts):
+            if scope["method"] == "GET":
+                await self._get(connection, receive, send)
+            else:
+                binary = (b"content-type", b"application/octet-stream") in scope["headers"]
+                await self._post(connection, receive, send, is_binary=binary)
 
     async def _get(self, connection: Connection, receive: ASGIReceive, send: ASGISend) -> None:
         if connection.polling:

@@ -5,7 +5,7 @@ Engine.IO's sessions. There is no deflate (B4), messages are bounded in bytes (B
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import trio
 from websockets.frames import Frame, Opcode
@@ -36,6 +36,8 @@ class WebSocket:
         self._is_text = True
         self._broken = False
         self.closing = False
+        # What the log says of whose it is.
+        self.facts: Mapping[str, object] = {}
         # Whoever loops over `receive` does so inside this scope, so that `close` ends a reader that waits.
         self.reading = trio.CancelScope()
 

@@ -154,7 +154,8 @@ def _add_errors(app: QuartTrio, refusals: Refusals) -> None:
         told = refusals.tell(failure)
         g.told = True
         if told is None:
-            error_id = log_failure("request_failed", failure, path=request.path)
+            named = {name: value for name, value in (request.view_args or {}).items() if name == "conversation_id"}
+            error_id = log_failure("request_failed", failure, path=request.path, **named)
             return answer(INTERNAL_ERROR.body() | {"error_id": error_id}, INTERNAL_ERROR.status)
         headers = {"retry-after": str(told.retry_after_seconds)} if told.retry_after_seconds is not None else {}
         return answer(told.body(), told.status, headers)

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import attrs
-import structlog
 import trio
 
 from transport.engineio.connection import Connection as EngineConnection
@@ -21,8 +20,6 @@ from transport.socketio import codec, session
 from transport.socketio.codec import Encoded
 
 __all__ = ["Accept", "Ack", "Connection", "Encoded", "Handler", "Refuse", "Server"]
-
-logger = structlog.get_logger(__name__)
 
 
 @attrs.frozen
@@ -71,6 +68,12 @@ class Connection:
         # Its tasks live while it is in its namespace, which may be shorter than the Engine.IO connection.
         self._scopes: set[trio.CancelScope] = set()
         self._left = False
+        self.facts["connection"] = self.sid
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What lines of the log about it say; a handler adds what it knows. All namespaces of a client share them."""
+        return self._engine.facts
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -197,7 +200,7 @@ class _Client:
 
     def _event(self, connection: Connection, name: str, args: list[Any], packet_id: int | None) -> None:
         ack = Ack(connection, packet_id) if packet_id is not None else None
-        with connection_guard("handler_crashed", connection=connection.sid) as outcome:
+        with connection_guard("handler_crashed", connection.facts) as outcome:
             self._handlers[connection.namespace].received(connection, name, args, ack, size_bytes=self._packet_bytes)
         if outcome.crashed:
             self._engine.close(Reason.FORCED_SERVER_CLOSE)
@@ -205,7 +208,7 @@ class _Client:
     async def _join(self, connection: Connection, auth: Mapping[str, Any] | None) -> None:
         handler, namespace = self._handlers[connection.namespace], connection.namespace
         answer: Accept | Refuse = Refuse("Internal error")
-        with connection_guard("connect_handler_crashed", connection=connection.sid) as outcome:
+        with connection_guard("connect_handler_crashed", connection.facts) as outcome:
             answer = await handler.connect(connection, auth)
         if self._connections.get(namespace) is not connection:
             handler.disconnected(connection, Reason.CLIENT_DISCONNECT.value)  # it has left meanwhile

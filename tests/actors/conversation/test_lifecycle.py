@@ -3,8 +3,10 @@
 import errno
 
 import pytest
+import structlog
 import trio
 import trio.lowlevel
+from structlog.testing import capture_logs
 
 from actors.conversation.cursor import Cursor
 from actors.conversation.errors import Refused, TooManyConversations
@@ -252,6 +254,18 @@ async def test_a_start_that_fails_unforeseen_ends_nobody_else_and_leaks_nothing(
         await house.say(sibling, "still there")
         await house.settle()
         assert states(await house.events(sibling))[-1] == "awaiting_user_input"
+
+
+async def test_what_a_sandbox_logs_says_whose_it_is(autojump_clock: Clock) -> None:
+    async def prepare() -> None:
+        await trio.lowlevel.checkpoint()
+        structlog.get_logger().warning("sandbox_watchdog_killed")
+
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        async with open_house(STILL, prepare=prepare) as house:
+            made = [await house.create(), await house.create()]
+    told = [line["conversation_id"] for line in lines if line["event"] == "sandbox_watchdog_killed"]
+    assert told == made
 
 
 async def test_a_run_time_that_does_not_close_ends_nobody_else(autojump_clock: Clock) -> None:

@@ -141,7 +141,7 @@ async def test_a_stranger_gets_an_id_that_the_log_explains() -> None:
     assert (answer.status_code, body["error"], body["msg_id"]) == (500, "Internal server error", "internal_error")
     assert "hunter2" not in await answer.get_data(as_text=True)
     (line,) = [line for line in logs if line.get("error_id") == body["error_id"]]
-    assert line["exc_info"] is failure
+    assert (line["exc_info"], line["conversation_id"]) == (failure, "x")
 
 
 async def test_every_route_is_in_the_document_of_the_seed(client: Client) -> None:

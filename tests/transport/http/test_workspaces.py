@@ -88,7 +88,8 @@ async def test_microagents_of_the_workspace(placed: Client, placed_id: str, tmp_
             },
         ]
     }
-    assert {line["file"] for line in lines if line["event"] == "microagent_left_out"} == {"broken.md", "passwd.md"}
+    left_out = {(line["file"], line["conversation_id"]) for line in lines if line["event"] == "microagent_left_out"}
+    assert left_out == {("broken.md", placed_id), ("passwd.md", placed_id)}
 
 
 @pytest.mark.parametrize("route", ROUTES)

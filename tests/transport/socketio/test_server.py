@@ -3,6 +3,7 @@
 import orjson
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from tests.transport.wire import PATIENCE_SECONDS, masked, open_wire
 
@@ -153,7 +154,10 @@ async def test_a_crash_in_a_connections_task_ends_that_connection_alone() -> Non
             await trio.lowlevel.checkpoint()
             raise RuntimeError("a bug in a task")
 
-        wire.echo.joined[0].start_soon(work)
-        assert (await raw.frames_until_eof())[-1][0] == 8
+        broken = wire.echo.joined[0]
+        with capture_logs() as lines:
+            broken.start_soon(work)
+            assert (await raw.frames_until_eof())[-1][0] == 8
+        assert [line["connection"] for line in lines if line["event"] == "connection_task_crashed"] == [broken.sid]
         await other.text('42["message"]')
         await other.says('42["message"]')
