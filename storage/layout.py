@@ -46,6 +46,16 @@ def is_conversation_id(name: str) -> bool:
 
 def check_format(disk: Disk) -> None:
     """Raises `UnknownFormat` unless this version reads what the folder says it holds, and `OSError`."""
-    data = disk.read(FORMAT_PATH, 0, disk.size(FORMAT_PATH))
-    if data != FORMAT_BYTES:
-        raise UnknownFormat(f"the data folder has the format {data[:80]!r}; this version reads format {FORMAT}")
+    found = _format(disk.read(FORMAT_PATH, 0, disk.size(FORMAT_PATH)))
+    if found != FORMAT:
+        told = f"a {FORMAT_PATH} that says no format" if found is None else f"format {found}"
+        raise UnknownFormat(f"the data folder has {told}; this version reads format {FORMAT}")
+
+
+def _format(data: bytes) -> int | None:
+    try:
+        said = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    found = said.get("format") if isinstance(said, dict) else None
+    return found if isinstance(found, int) else None

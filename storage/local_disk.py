@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from storage.descriptors import Descriptors, LocalAppendFile
 from storage.disk import AppendFile, Held
-from storage.errors import StoreLocked
+from storage.errors import StorageError, StoreLocked
 from storage.kernel_sync import KernelSync
 from storage.replacing import replace_whole
 from storage.syncing import SyncThreads, sync_by_kernel
@@ -61,12 +61,18 @@ def _kernel_sync() -> KernelSync | None:
 
 
 class LocalDisk:
-    """See `storage.disk.Disk`. The root is made, readable by its owner only, if there is none."""
+    """See `storage.disk.Disk`. The root is made, readable by its owner only, if there is none.
+
+    Raises `StorageError` where it is something else than a folder, and `OSError`.
+    """
 
     def __init__(self, root: Path, open_files_max: int | None = None) -> None:
         self.root = root
         self._descriptors = Descriptors(_open_files_max() if open_files_max is None else open_files_max)
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise StorageError(f"{root} is no folder") from None
         self._kernel = _kernel_sync()
         self._sync_threads = SyncThreads()
         self._threads = Threads("greenroom-disk", THREADS_MAX)

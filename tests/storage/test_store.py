@@ -246,12 +246,25 @@ async def test_a_long_first_record_is_read_whole() -> None:
         assert seen == [long]
 
 
-@pytest.mark.parametrize("data", [b'{"format":2}', b"", b"garbage"])
-async def test_a_folder_of_another_format_is_refused_and_left_alone(data: bytes) -> None:
+UNREADABLE = "the data folder has a format.json that says no format; this version reads format 1"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b'{"format":99}\n', "the data folder has format 99; this version reads format 1"),
+        (b"", UNREADABLE),
+        (b"garbage", UNREADABLE),
+        (b'{"format":"b\'1\'"}', UNREADABLE),
+        (b"[1]", UNREADABLE),
+    ],
+)
+async def test_a_folder_of_another_format_is_refused_in_words_and_left_alone(data: bytes, told: str) -> None:
     disk = MemoryDisk()
     disk.replace("format.json", data)
-    with pytest.raises(UnknownFormat):
+    with pytest.raises(UnknownFormat) as refused:
         await listed(disk)
+    assert str(refused.value) == told
     assert disk.list_folder("") == ["format.json"]
     disk.replace("format.json", b'{"format":1}')
     assert await listed(disk) == []

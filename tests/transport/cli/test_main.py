@@ -82,4 +82,6 @@ def test_off_loopback_the_door_is_shut_unless_told_otherwise(tmp_path: Path) -> 
 def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    _assert_one_line(run("serve", "--port", "0", "--data", str(file)), 1, str(file))
+    _assert_one_line(run("serve", "--port", "0", "--data", str(file)), 1, f"{file} is no folder")
+    below = file / "data"
+    _assert_one_line(run("serve", "--port", "0", "--data", str(below)), 1, f"{below}: Not a directory")
