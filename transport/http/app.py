@@ -24,7 +24,7 @@ from transport.http import login as login_routes
 from transport.http import static as page_routes
 from transport.http import trajectory as trajectory_routes
 from transport.http import workspaces as workspace_routes
-from transport.http.bodies import Invalid, answer, conversation_id_problem
+from transport.http.bodies import Invalid, answer, conversation_id_problem, unintelligible
 from transport.http.terms import refuse_where_not_kept
 from transport.origins import OriginPolicy
 from transport.refusals import INTERNAL_ERROR, Refusals
@@ -141,7 +141,7 @@ def _add_checks(app: QuartTrio, policy: OriginPolicy, admission: Admission, refu
 def _add_errors(app: QuartTrio, refusals: Refusals) -> None:
     @app.errorhandler(Invalid)
     async def invalid(failure: Invalid) -> Response:
-        return answer({"detail": [problem.body() for problem in failure.problems]}, 422)
+        return unintelligible(failure)
 
     @app.errorhandler(HTTPException)
     async def http(failure: HTTPException) -> Response:

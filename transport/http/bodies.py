@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import orjson
-from quart import Response, request
+from quart import Blueprint, Response, request
 
 __all__ = [
     "Invalid",
@@ -21,8 +21,10 @@ __all__ = [
     "flag",
     "integer",
     "json_body",
+    "keep_confidential",
     "number",
     "one_of",
+    "unintelligible",
     "wrong_type",
 ]
 
@@ -48,6 +50,19 @@ class Invalid(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__(problems)
         self.problems = problems
+
+
+def unintelligible(failure: Invalid) -> Response:
+    """The 422 that names what is amiss."""
+    return answer({"detail": [problem.body() for problem in failure.problems]}, 422)
+
+
+def keep_confidential(routes: Blueprint) -> None:
+    """Have these routes tell what is amiss without what was sent: keys stand in their bodies, also in wrong places."""
+
+    @routes.errorhandler(Invalid)
+    async def tell_without_input(failure: Invalid) -> Response:
+        return unintelligible(Invalid(*(attrs.evolve(problem, input=None) for problem in failure.problems)))
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -10,7 +10,7 @@ from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from transport.admission import Admission, Denial, folded
-from transport.http.bodies import Invalid, Problem, answer, fields, json_body
+from transport.http.bodies import Invalid, Problem, answer, fields, json_body, keep_confidential
 
 __all__ = ["blueprint"]
 
@@ -37,6 +37,7 @@ HEADERS = {
 def blueprint(admission: Admission) -> Blueprint:
     """The routes."""
     routes = Blueprint("login", __name__)
+    keep_confidential(routes)
     data = {name: FOLDER.joinpath(name).read_bytes() for name in TYPES}
 
     def file(name: str) -> Response:

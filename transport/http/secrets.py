@@ -13,7 +13,7 @@ from actors.domain.masks import is_maskable
 from actors.settings.errors import SecretExists, SecretNotFound, TooManySecrets
 from actors.settings.keeper import CUSTOM_SECRETS_MAX, Keeper
 from actors.settings.model import CustomSecret, ProviderToken
-from transport.http.bodies import Invalid, Problem, answer, json_body, one_of, wrong_type
+from transport.http.bodies import Invalid, Problem, answer, json_body, keep_confidential, one_of, wrong_type
 from transport.http.conversations import GIT_PROVIDERS
 
 __all__ = ["blueprint"]
@@ -30,6 +30,7 @@ TOO_PLAIN = "It is too short or too plain to be hidden where it is shown"
 def blueprint(keeper: Keeper) -> Blueprint:  # noqa: C901 - a list of routes
     """The routes of these resources."""
     routes = Blueprint("secrets", __name__)
+    keep_confidential(routes)
 
     @routes.get("/api/secrets")
     async def listing() -> Response:
@@ -40,8 +41,8 @@ def blueprint(keeper: Keeper) -> Blueprint:  # noqa: C901 - a list of routes
 
     @routes.post("/api/secrets")
     async def create() -> Response:
-        body = await json_body(confidential=True)
-        name, value = _name(body), _text(body, "value", VALUE_CHARACTERS_MAX, required=True, confidential=True)
+        body = await json_body()
+        name, value = _name(body), _text(body, "value", VALUE_CHARACTERS_MAX, required=True)
         description = _text(body, "description", DESCRIPTION_CHARACTERS_MAX)
         await keeper.add_secret(name, CustomSecret(value or "", description or ""))
         told = "The secret is stored" if is_maskable(value or "") else f"The secret is stored. {TOO_PLAIN}"
@@ -49,7 +50,7 @@ def blueprint(keeper: Keeper) -> Blueprint:  # noqa: C901 - a list of routes
 
     @routes.put("/api/secrets/<name>")
     async def change(name: str) -> Response:
-        body = await json_body(confidential=True)
+        body = await json_body()
         if "value" in body:
             told = "A value is not changed: delete the secret and create it anew"
             raise Invalid(Problem("extra_forbidden", ("body", "value"), told))
@@ -64,7 +65,7 @@ def blueprint(keeper: Keeper) -> Blueprint:  # noqa: C901 - a list of routes
 
     @routes.post("/api/add-git-providers")
     async def replace_tokens() -> Response:
-        body = await json_body(confidential=True)
+        body = await json_body()
         if body.get("mcp_config") is not None:
             raise Invalid(Problem("unsupported", ("body", "mcp_config"), "It is stored by POST /api/settings"))
         await keeper.replace_tokens(_tokens(body))
@@ -105,20 +106,18 @@ def _text(
     characters_max: int,
     *loc: str,
     required: bool = False,
-    confidential: bool = False,
 ) -> str | None:
-    """A field of text; None where it is absent or null. Raises `Invalid`, without a confidential value."""
+    """A field of text; None where it is absent or null. Raises `Invalid`."""
     value, place = body.get(name), ("body", *loc, name)
     if value is None:
         if required:
             raise Invalid(Problem("missing", place, "Field required"))
         return None
-    shown = None if confidential else value
     if not isinstance(value, str):
-        raise Invalid(wrong_type(str, shown, *place))
+        raise Invalid(wrong_type(str, value, *place))
     if len(value) > characters_max:
         told = f"Input should have at most {characters_max} characters"
-        raise Invalid(Problem("string_too_long", place, told, None, {"max_length": characters_max}))
+        raise Invalid(Problem("string_too_long", place, told, value, {"max_length": characters_max}))
     return value
 
 
@@ -128,7 +127,7 @@ def _tokens(body: Mapping[str, Any]) -> dict[str, ProviderToken]:
     if given is None:
         raise Invalid(Problem("missing", ("body", "provider_tokens"), "Field required"))
     if not isinstance(given, dict):
-        raise Invalid(wrong_type(dict, None, "body", "provider_tokens"))
+        raise Invalid(wrong_type(dict, given, "body", "provider_tokens"))
     return {provider: _token(provider, token) for provider, token in given.items()}
 
 
@@ -136,8 +135,8 @@ def _token(provider: str, token: Any) -> ProviderToken:
     one_of(GIT_PROVIDERS, provider, "body", "provider_tokens")
     loc = ("provider_tokens", provider)
     if not isinstance(token, dict):
-        raise Invalid(wrong_type(dict, None, "body", *loc))
-    value = _text(token, "token", VALUE_CHARACTERS_MAX, *loc, confidential=True)
+        raise Invalid(wrong_type(dict, token, "body", *loc))
+    value = _text(token, "token", VALUE_CHARACTERS_MAX, *loc)
     host = _text(token, "host", DESCRIPTION_CHARACTERS_MAX, *loc)
     user_id = _text(token, "user_id", DESCRIPTION_CHARACTERS_MAX, *loc)
     return ProviderToken((value or "").strip(), host, user_id)
