@@ -62,10 +62,10 @@ class _AckReply:
     refusals: Refusals
     has_key: bool = False
 
-    def succeed(self, receipt: Receipt) -> None:
+    def succeed(self, receipt: Receipt | None) -> None:
         if self.ack is None:
             return
-        if self.has_key:
+        if self.has_key and receipt is not None:
             self.ack({"event_id": receipt.event_id, "replayed": receipt.replayed})
         else:
             self.ack()

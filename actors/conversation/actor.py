@@ -207,7 +207,7 @@ class ConversationActor:
             try:
                 command = self._command(envelope.message)
                 if command is None:
-                    steps.append(Step(envelope, now))
+                    steps.append(Step(envelope))
                     continue
                 if live.phase is d.RunTimePhase.CLOSED and not state.archived and may_open(state, command):
                     live = attrs.evolve(live, room=self._house.reserve_place(self._context.key))
@@ -215,9 +215,9 @@ class ConversationActor:
                 events = stamp(decision.drafts, state.next_id, now)
                 payloads = tuple(map(encode, events))
             except (Refused, DecodeError) as refusal:
-                steps.append(Step(envelope, now, refusal=refusal))
+                steps.append(Step(envelope, answer=refusal))
                 continue
-            steps.append(Step(envelope, now, events, payloads, decision.effects, decision.replayed))
+            steps.append(Step(envelope, events, payloads, decision.effects, decision.replayed))
             for event in events:
                 state = self._house.apply(state, event)
             live = decision.live
@@ -290,10 +290,12 @@ class ConversationActor:
         self._closing.clear()
 
     def _answer(self, step: Step) -> None:
-        if step.refusal is not None:
-            step.envelope.fail(step.refusal)
+        if isinstance(step.answer, Exception):
+            step.envelope.fail(step.answer)
             return
         match step.message:
+            case c.AddMessage() | c.SetAgentState() if not step.has_terms:
+                step.envelope.succeed()  # the answer is empty, so nobody would look at a receipt
             case Subscribe(cursor, again):
                 self._take(cursor)
                 if not again:
@@ -302,15 +304,18 @@ class ConversationActor:
             case Unsubscribe(cursor):
                 self.cursors.pop(cursor, None)
                 step.envelope.succeed()
-            case c.KeepAlive(seconds) if step.replayed is None:
+            case c.KeepAlive(seconds) if step.answer is None:
                 self._keep_until = trio.current_time() + seconds
-                step.envelope.succeed(step.receipt(self.state, self.live))
+                step.envelope.succeed(self._receipt(step))
             case c.Close() | c.Shut(c.Why.DELETED | c.Why.DRAIN):
-                self._closing.append((step.envelope, step.receipt(self.state, self.live)))
+                self._closing.append((step.envelope, self._receipt(step)))
             case c.Record():
                 step.envelope.succeed(tuple(event.id for event in step.events))
             case _:
-                step.envelope.succeed(step.receipt(self.state, self.live))
+                step.envelope.succeed(self._receipt(step))
+
+    def _receipt(self, step: Step) -> Receipt:
+        return step.receipt(self.state, self.live, self._house.surroundings.now)
 
     def _take(self, cursor: Cursor) -> None:
         """A client that joins is told how the run-time is, once it has the history (semantics, seams)."""

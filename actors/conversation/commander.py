@@ -23,6 +23,10 @@ COMMAND_DEADLINE_SECONDS = 30.0
 """A command from outside that waited longer is not executed: whoever sent it has given up or tried again (K7)."""
 
 
+ANY_TERMS = Terms()
+"""None at all; but what comes on terms is answered with a receipt, and what comes without may not be."""
+
+
 class Commander(Reader):
     """All commands raise `Refused`, the kernel's errors, and `ConversationNotFound` for unknown ids unless they say
     else."""
@@ -124,9 +128,9 @@ class Commander(Reader):
         size_bytes: int,
         terms: Terms | None = None,
     ) -> Receipt:
-        """What a client does, durably. Raises `Refused` and the kernel's errors."""
+        """What a client does, durably."""
         command, lane = self._command(body)
-        return await self._ask(conversation_id, command, terms, lane, size_bytes)
+        return await self._ask(conversation_id, command, terms or ANY_TERMS, lane, size_bytes)
 
     def submit_nowait(
         self,
@@ -137,7 +141,7 @@ class Commander(Reader):
         terms: Terms | None,
         reply: Reply,
     ) -> None:
-        """As `submit`, with the answer going to `reply`."""
+        """As `submit`, with the answer going to `reply`; None instead of a receipt where there are no terms."""
         command, lane = self._command(body)
         deadline = trio.current_time() + COMMAND_DEADLINE_SECONDS
         self.ref(conversation_id).tell(

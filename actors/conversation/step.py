@@ -3,7 +3,7 @@
 What lives here: `Step`, and how drafts become events. What must not: the turn, which performs (`actor`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -25,18 +25,17 @@ _ACTIVITY = (c.KeepAlive, c.Start, c.Resume)
 
 @attrs.frozen
 class Step:
-    """A command that was decided: its events, as types and as bytes, and what follows; or why nothing does.
+    """A command that was decided: its events, as types and as bytes, and what follows, or why nothing does.
 
-    A refusal waits for the batch like any other answer (K8): what it was decided on may be an event in front of it.
+    `answer` is given where nothing follows: a receipt from before (K11), or a refusal. A refusal waits for the batch
+    like any answer (K8), since what it was decided on may be an event in front of it.
     """
 
     envelope: Envelope[Message]
-    at: str
     events: tuple[e.Event, ...] = ()
     payloads: tuple[bytes, ...] = ()
     effects: tuple[Effect, ...] = ()
-    replayed: Receipt | None = None
-    refusal: Exception | None = None
+    answer: Receipt | Exception | None = None
 
     @property
     def message(self) -> Message:
@@ -44,19 +43,25 @@ class Step:
         return without_terms(self.envelope.message)
 
     @property
+    def has_terms(self) -> bool:
+        """Whether it came on terms: then it is answered with a receipt."""
+        return isinstance(self.envelope.message, c.OnTerms)
+
+    @property
     def is_activity(self) -> bool:
         """K21. Neither a refusal nor an answer from the log is."""
-        had_effect = self.replayed is None and self.refusal is None
-        return bool(self.events) or (had_effect and isinstance(self.message, _ACTIVITY))
+        return bool(self.events) or (self.answer is None and isinstance(self.message, _ACTIVITY))
 
-    def receipt(self, state: State, live: Live) -> Receipt:
-        """What a client is answered; `state` and `live` are those after the turn."""
-        if self.replayed is not None:
-            return self.replayed
-        last = self.events[-1].body if self.events else None
-        if isinstance(last, e.KeyUsed):
-            return Receipt(last.event_id, last.status, self.at)
-        return Receipt(self.events[0].id if self.events else None, shown_status(state, live), self.at)
+    def receipt(self, state: State, live: Live, now: Callable[[], str]) -> Receipt:
+        """What a client is answered if it is not refused; `state` and `live` are those after the turn."""
+        if isinstance(self.answer, Receipt):
+            return self.answer
+        if not self.events:
+            return Receipt(None, shown_status(state, live), now())
+        first, used = self.events[0], self.events[-1].body
+        if isinstance(used, e.KeyUsed):
+            return Receipt(used.event_id, used.status, first.timestamp)
+        return Receipt(first.id, shown_status(state, live), first.timestamp)
 
 
 def stamp(drafts: Sequence[Draft], first_id: int, now: str) -> tuple[e.Event, ...]:
