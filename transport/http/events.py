@@ -14,7 +14,6 @@ from actors.conversation.reader import Page
 from actors.conversation.service import Conversations
 from actors.domain.codec import decode_client_action
 from actors.domain.events import MessageAction
-from actors.domain.terms import EXPECTED_FIELD, KEY_FIELD
 from storage.errors import ConversationNotFound
 from transport.http.bodies import Invalid, Problem, answer, fields, flag, integer, json_body, wrong_type
 from transport.http.terms import asked_terms, tell
@@ -49,17 +48,16 @@ def blueprint(conversations: Conversations) -> Blueprint:
 
     @routes.post("/api/conversations/<conversation_id>/events")
     async def add(conversation_id: str) -> Response:
-        body, terms = await json_body(), asked_terms()
-        for name in (KEY_FIELD, EXPECTED_FIELD):
-            if name in body:
-                raise Invalid(Problem("extra_forbidden", ("body", name), "Over HTTP this is a header", body[name]))
+        body = await json_body()
+        terms = asked_terms(body)
         action, size_bytes = decode_client_action(body), len(orjson.dumps(body))
         receipt = await conversations.submit(conversation_id, action, size_bytes=size_bytes, terms=terms)
         return tell({"success": True}, receipt, terms)
 
     @routes.post("/api/conversations/<conversation_id>/message")
     async def message(conversation_id: str) -> Response:
-        raw, terms = await json_body(), asked_terms()
+        raw = await json_body()
+        terms = asked_terms(raw)
         body = fields(raw, {"message": str}, strict=False)
         if "message" not in body:
             raise Invalid(Problem("missing", ("body", "message"), "Field required", raw))

@@ -45,7 +45,8 @@ def blueprint(conversations: Conversations) -> Blueprint:
 
     @routes.post("/api/conversations/<conversation_id>/start")
     async def start(conversation_id: str) -> Response:
-        body, terms = fields(await json_body(), {"providers_set": list}, strict=False), asked_terms()
+        raw = await json_body()
+        terms, body = asked_terms(raw), fields(raw, {"providers_set": list}, strict=False)
         for provider in body.get("providers_set", ()):
             one_of(GIT_PROVIDERS, provider, "body", "providers_set")
         receipt = await conversations.start(conversation_id, terms)

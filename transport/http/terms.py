@@ -4,15 +4,16 @@ What lives here: the headers, and which routes take them. What must not: what a 
 contract's, and strict. A route that cannot keep the promise refuses the header: whoever sends it counts on it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from quart import Response, request
 
 from actors.conversation.keys import Receipt
-from actors.domain.terms import EVENT_ID_EXPECTED, KEY_EXPECTED, Terms, is_event_id, is_key
+from actors.domain.terms import EVENT_ID_EXPECTED, EXPECTED_FIELD, KEY_EXPECTED, KEY_FIELD, Terms, is_event_id, is_key
 from transport.http.bodies import Invalid, Problem, answer
 
-__all__ = ["asked_key", "asked_terms", "refuse_where_not_kept", "tell"]
+__all__ = ["asked_terms", "refuse_where_not_kept", "tell"]
 
 KEY, EXPECTED, REPLAYED = "Idempotency-Key", "Expected-Event-Id", "Idempotency-Replayed"
 
@@ -34,20 +35,18 @@ def refuse_where_not_kept() -> None:
             raise Invalid(Problem("unsupported", ("header", name), told, request.headers[name]))
 
 
-def asked_terms() -> Terms | None:
-    """None without either header. Raises `Invalid`."""
-    key, expected = asked_key(), _one(EXPECTED)
+def asked_terms(body: Mapping[str, Any] | None = None) -> Terms | None:
+    """None without either header. Raises `Invalid`, also for a body that has the socket's fields, which are not looked
+    at here, and must not be passed over."""
+    for name in (KEY_FIELD, EXPECTED_FIELD):
+        if body is not None and name in body:
+            raise Invalid(Problem("extra_forbidden", ("body", name), "Over HTTP this is a header", body[name]))
+    key, expected = _one(KEY), _one(EXPECTED)
     if key is None and expected is None:
         return None
-    return Terms(key, None if expected is None else _event_id(expected))
-
-
-def asked_key() -> str | None:
-    """Raises `Invalid`."""
-    key = _one(KEY)
     if key is not None and not is_key(key):
         raise Invalid(Problem("key_format", ("header", KEY), f"Input {KEY_EXPECTED}", key))
-    return key
+    return Terms(key, None if expected is None else _event_id(expected))
 
 
 def _one(name: str) -> str | None:

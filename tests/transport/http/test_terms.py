@@ -184,9 +184,16 @@ async def test_reads_do_not_mind_the_headers(client: Client, conversation_id: st
 async def test_the_sockets_fields_in_a_rest_body_are_refused_and_not_passed_over(
     client: Client, conversation_id: str, name: str
 ) -> None:
-    action = {"action": "message", "args": {"content": "/note hi"}, name: 1}
-    status, told, _ = await ask(client, "POST", f"{ALL}/{conversation_id}/events", action)
-    assert (status, told["detail"][0]["loc"]) == (422, ["body", name])
+    bodies: dict[str, Any] = {
+        "events": {"action": "message", "args": {"content": "/note hi"}},
+        "message": {"message": "/note hi"},
+        "start": {},
+        "keepalive": {},
+    }
+    for path, body in bodies.items():
+        status, told, _ = await ask(client, "POST", f"{ALL}/{conversation_id}/{path}", body | {name: 1})
+        assert (status, told["detail"][0]["loc"]) == (422, ["body", name])
+    assert (await ask(client, "POST", ALL, {name: 1}))[0] == 422
 
 
 @pytest.mark.parametrize(("path", "status"), [("stop", 200), ("start", 404), ("message", 404)])
