@@ -14,7 +14,7 @@ import trio
 from actors.domain.codec import kind_of, visible
 from storage.event_log import EventLog, LogView
 
-__all__ = ["Cursor", "Published", "Sink"]
+__all__ = ["Cursor", "CursorStatistics", "Published", "Sink"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,16 @@ class Published(Generic[T]):
         if self._encoded is None:
             self._encoded = encode(self.payload)
         return self._encoded
+
+
+@attrs.frozen
+class CursorStatistics:
+    """Where a client is; `notices` wait for it besides what is in the log."""
+
+    position: int
+    behind: bool
+    ended: bool
+    notices: int
 
 
 class Sink(Protocol):
@@ -128,6 +138,9 @@ class Cursor:
     async def _send(self, event: Published[object]) -> None:
         while not self.sink.try_send(event):
             await self.sink.wait_writable()
+
+    def statistics(self) -> CursorStatistics:
+        return CursorStatistics(self.position, self.behind, self.ended, len(self._notices))
 
     def __repr__(self) -> str:
         return f"<Cursor at {self.position}{' live' if self._live else ''}>"

@@ -280,7 +280,7 @@ class Cell(Generic[M]):
     @property
     def is_calm(self) -> bool:
         """Whether it lives, and nothing is under way or waits."""
-        return self.residency is Residency.HOT and self._turn is None and not self.mailbox
+        return self.residency is Residency.HOT and self._turn is None and not self._is_waited_for
 
     @property
     def trouble(self) -> tuple[bool, bool, float, float]:

@@ -135,6 +135,15 @@ class Keeper:
     def _make_masks(self) -> Masks:
         return masks_of((*self._also_masked, *secrets_of(self._settings, self._secrets)))
 
+    def statistics(self) -> dict[str, int]:
+        """How many secrets there are, and how many texts are hidden for them and for the server's own."""
+        secrets = self._secrets
+        return {
+            "custom_secrets": len(secrets.custom_secrets),
+            "provider_tokens": len(secrets.provider_tokens),
+            "masked_texts": len(self._masks.texts),
+        }
+
     def __repr__(self) -> str:
         return f"<Keeper {self._safe!r} {len(self._secrets.custom_secrets)} custom secrets>"
 

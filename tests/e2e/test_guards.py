@@ -104,6 +104,9 @@ def test_rest_wants_the_key(server: ServerProcess, headers: dict[str, str], stat
     assert Answer(server, "GET", f"{ALL}?session_api_key={KEY}").status == 401  # contract §5: not on HTTP
     for path in ("/alive", "/health", "/readyz"):
         assert Answer(server, "GET", path, headers).status == 200
+    for path in ("actors", "actors/x", "dead-letters"):
+        found = Answer(server, "GET", f"/api/admin/{path}", headers)
+        assert found.status == (404 if (status, path) == (200, "actors/x") else status)
 
 
 def test_refused_requests_change_nothing(server: ServerProcess) -> None:

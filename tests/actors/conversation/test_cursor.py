@@ -11,7 +11,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.conversation.cursor import Cursor, Published
+from actors.conversation.cursor import Cursor, CursorStatistics, Published
 from actors.conversation.summary import describe
 from actors.domain.codec import encode, kind_of_body, visible
 from actors.domain.events import ConversationCreated, Event, MessageAction, RunStarted, Source
@@ -175,8 +175,10 @@ async def test_a_notice_comes_after_what_is_before_it_in_the_log_and_only_the_la
         for word in ("older", "newer"):
             cursor.notify("run-time", Published(orjson.dumps({"word": word})))
         cursor.notify("title", Published(orjson.dumps({"word": "title"})))
+        assert cursor.statistics() == CursorStatistics(position=0, behind=True, ended=False, notices=2)
         sink.make_room(100)
         await trio.testing.wait_all_tasks_blocked()
+        assert cursor.statistics() == CursorStatistics(position=2, behind=False, ended=False, notices=0)
         assert [message.get("id", message.get("word")) for message in sink.taken] == [1, 2, "newer", "title"]
         nursery.cancel_scope.cancel()
 

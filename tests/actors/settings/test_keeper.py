@@ -62,6 +62,7 @@ async def test_masks_follow_what_is_stored(disk: Disk) -> None:
     assert keeper.masks().hide("jwt-secret session-key key-custom") == f"{MASK} {MASK} key-custom"
     await keeper.add_secret("S1", CustomSecret("key-custom"))
     assert keeper.masks().hide("key-custom") == MASK
+    assert keeper.statistics() == {"custom_secrets": 1, "provider_tokens": 0, "masked_texts": 3}
     await keeper.rename_secret("S1", "S2", None)
     assert keeper.masks().hide("key-custom") == MASK
     await keeper.remove_secret("S2")
