@@ -156,15 +156,13 @@ class Supervisor:
         """
         for kept in self._kept.values():
             kept.stopping = True
-        if self._order is StopOrder.TOGETHER:
+        while self._kept:  # and whoever was started meanwhile
+            leaving = tuple(self._kept) if self._order is StopOrder.TOGETHER else (max(self._kept),)
             async with trio.open_nursery() as nursery:
-                for kept in self._kept.values():
-                    nursery.start_soon(self._stop, kept)
-            return
-        while self._kept:
-            serial = max(self._kept)
-            await self._stop(self._kept[serial])
-            self._kept.pop(serial, None)
+                for serial in leaving:
+                    nursery.start_soon(self._stop, self._kept[serial])
+            for serial in leaving:
+                self._kept.pop(serial, None)
 
     async def _stop(self, kept: _Kept) -> None:
         kept.stopping = True

@@ -289,3 +289,22 @@ async def test_the_tree_shows_the_nodes_below_while_they_are_there() -> None:
                 "run 1",
             )
         assert server.statistics().nodes == ()
+
+
+@pytest.mark.parametrize("order", StopOrder)
+async def test_k35_who_is_started_while_the_node_ends_is_stopped_too(
+    order: StopOrder, autojump_clock: trio.testing.MockClock
+) -> None:
+    diary = Diary()
+    with trio.fail_after(60):
+        async with open_supervisor("node", order=order) as node:
+
+            async def leave_an_heir() -> None:
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    node.start(Child("heir", diary.runs("heir")))
+
+            node.start(Child("parent", leave_an_heir))
+            await trio.testing.wait_all_tasks_blocked()
+    assert diary.lines in ([], ["heir up", "heir down"])
