@@ -267,13 +267,6 @@ def test_a_pair_that_the_table_does_not_list_is_one_typed_refusal(status: Status
     assert caught.value.code == "illegal_transition"
 
 
-def test_what_was_archived_in_error_is_stopped_when_it_is_taken_out() -> None:
-    walk = walked([])
-    for command in (c.Start(), c.RunTimeFailed("no image"), c.Archive(), c.Unarchive()):
-        walk.give(command)
-    assert status_of(walk.state) is Status.STOPPED
-
-
 def test_k29_a_late_report_of_a_dead_run_is_refused() -> None:
     walk = walked([])
     walk.give(COMMANDS[0])
@@ -360,16 +353,6 @@ def test_a_rejected_action_is_observed_as_rejected_and_what_waits_is_answered() 
         "user_rejected", (10, 7, "rejected"), "user_rejected", (e.UserRejectObservation, 10), "running",
     ]  # fmt: skip
     assert walk.running is not None
-
-
-def test_when_nothing_waits_a_rejected_action_leaves_the_word_to_the_user() -> None:
-    walk = walked([])
-    walk.give(COMMANDS[0])
-    walk.report(0)
-    assert walk.running is not None
-    walk.give(c.AskUser(walk.running, e.RunAction("rm"), "high risk", 1))
-    walk.give(REJECT)
-    assert walk.state.agent_state is e.AgentState.AWAITING_USER_INPUT
 
 
 @pytest.mark.parametrize("command", [CONFIRM, REJECT])
@@ -476,14 +459,3 @@ def test_k29_a_run_that_is_being_stopped_asks_nobody() -> None:
     walk.give(c.AskUser(walk.running, e.RunAction("rm"), "high risk", 1))
     walk.report(1)
     assert told(walk, 5)[-3:] == [(5, 1, "rejected"), (e.ErrorObservation, 5), "paused"]
-
-
-def test_a_forbidden_action_is_written_down_with_the_reason_and_the_run_goes_on() -> None:
-    walk = walked([])
-    walk.give(COMMANDS[0])
-    walk.report(0)
-    assert walk.running is not None
-    walk.give(c.Forbid(walk.running, e.RunAction("rm", security_risk=2), "high risk: it removes files", 1))
-    assert told(walk, 5)[-2:] == [(5, 1, "rejected"), (e.ErrorObservation, 5)]
-    assert "it removes files" in str(walk.events[6].body)
-    assert (walk.state.run, walk.state.open_actions) == (walk.running, ())
