@@ -1,15 +1,17 @@
-"""The documents are true where a machine can see it: the tests that they name exist."""
+"""The documents are true where a machine can see it: the tests that they name exist, and their programs run."""
 
 import re
 from pathlib import Path
 
 import pytest
+import structlog
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 NAMED = re.compile(
-    r"`(?:tests/)?((?:actors|bench|browser|e2e|storage|transport)/[\w/]*test_\w+\.py)?(?:::(test_\w+)(…?))?`"
+    r"`(?:tests/)?((?:actors|bench|browser|e2e|examples|simulation|storage|transport)/[\w/]*test_\w+\.py)?"
+    r"(?:::(test_\w+)(…?))?`"
 )
 
 
@@ -30,3 +32,27 @@ def test_the_documents_do_name_tests() -> None:
     counts = {document.name: len(NAMED.findall(document.read_text())) for document in DOCUMENTS}
     assert counts["seed.md"] > 50
     assert counts["README.md"] > 20
+
+
+RUNTIME = (ROOT / "docs" / "runtime.md").read_text()
+PROGRAMS = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", RUNTIME, re.DOTALL)
+
+
+def test_every_rule_of_the_kernel_is_proved_by_tests_that_name_it() -> None:
+    named = dict(re.findall(r"^\| K(\d+) \|(.*)$", RUNTIME, re.MULTILINE))
+    assert list(map(int, named)) == [*range(1, 8), *range(20, 29), 35]
+    for rule, row in named.items():
+        assert f"::test_k{int(rule):02}_" in row or int(rule) == 3
+
+
+def test_the_programs_of_the_page_are_all_followed_by_what_they_print() -> None:
+    assert len(PROGRAMS) == RUNTIME.count("```python") == 3
+
+
+@pytest.mark.parametrize(("program", "printed"), PROGRAMS)
+def test_a_program_of_the_page_prints_what_it_says(
+    program: str, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with structlog.testing.capture_logs():
+        exec(compile(program, "docs/runtime.md", "exec"), {"__name__": "__main__"})  # noqa: S102 - it is our own page
+    assert capsys.readouterr().out == printed

@@ -173,6 +173,18 @@ async def test_k02_a_dead_incarnation_does_not_send_away_who_waits_to_be_started
         assert registry.cell("a").statistics().crashes == 1
 
 
+async def test_k02_a_dead_incarnation_does_not_send_away_the_one_that_was_started_in_its_place(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World()
+    async with opened(world) as registry:
+        registry.ref("a").tell("bomb")
+        await trio.sleep(2)
+        world.contexts[0].passivate()
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.lives == ["up 1", "up 2"]
+
+
 async def test_k26_what_the_crashed_batch_held_is_tried_in_order_and_before_what_came_later(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
