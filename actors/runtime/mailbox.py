@@ -205,7 +205,6 @@ class Mailbox(Generic[M]):
             self._load.remove(envelope.size_bytes)
             envelope.taken = True
             batch.append(envelope)
-        self._producers.unpark_all()
         return batch
 
     def drain_control(self, messages_max: int) -> list[Envelope[M]]:
@@ -215,6 +214,7 @@ class Mailbox(Generic[M]):
             envelope = self._control.popleft()
             envelope.taken = True
             batch.append(envelope)
+        # Who waits for room looks once this step is over, and sees what `drain` has taken besides.
         self._producers.unpark_all()
         return batch
 
