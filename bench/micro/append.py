@@ -14,6 +14,7 @@ from statistics import median
 import trio
 
 from bench.baseline import machine
+from bench.micro.stages import WatchedDisk, stages
 from bench.micro.turns import Contestant, Turn, open_files, rates_against, raw_lanes, take_turns
 from bench.report import spread
 from storage.catalogue import Entry
@@ -51,8 +52,8 @@ async def run(arguments: argparse.Namespace, folder: Path) -> None:
     )
     async with AsyncExitStack() as stack:
         files = stack.enter_context(open_files(folder / "raw", writers))
-        durable = await stack.enter_async_context(_open_logs(folder / "sync", Durability.SYNC, writers))
-        lazy = await stack.enter_async_context(_open_logs(folder / "async", Durability.ASYNC, writers))
+        durable = await stack.enter_async_context(_open_logs(LocalDisk(folder / "sync"), Durability.SYNC, writers))
+        lazy = await stack.enter_async_context(_open_logs(LocalDisk(folder / "async"), Durability.ASYNC, writers))
         contestants: dict[str, Contestant] = {
             f"raw, {writers} files": partial(trio.to_thread.run_sync, raw_lanes, files, RAW_THREADS, seconds),
             f"{writers} writers": partial(_append, durable, seconds),
@@ -61,11 +62,12 @@ async def run(arguments: argparse.Namespace, folder: Path) -> None:
             f"{writers} writers, async": partial(_append, lazy, seconds),
         }
         print(_table(await take_turns(contestants, arguments.rounds)))
+        print(await _stages(folder / "watched", writers, seconds))
 
 
 @asynccontextmanager
-async def _open_logs(folder: Path, durability: Durability, count: int) -> AsyncIterator[list[EventLog]]:
-    async with open_store(LocalDisk(folder), lambda name, _: Entry(name, ""), durability) as store:
+async def _open_logs(disk: LocalDisk, durability: Durability, count: int) -> AsyncIterator[list[EventLog]]:
+    async with open_store(disk, lambda name, _: Entry(name, ""), durability) as store:
         logs: list[EventLog] = []
         for number in range(count):
             await store.create(Entry(f"c{number}", ""), [EVENT])
@@ -87,6 +89,20 @@ async def _append(logs: Sequence[EventLog], seconds: float) -> Turn:
         for log in logs:
             nursery.start_soon(writer, log)
     return Turn(len(waits), time.perf_counter() - began, tuple(waits))
+
+
+async def _stages(folder: Path, writers: int, seconds: float) -> str:
+    """Where the time goes, alone and together."""
+    disk = WatchedDisk(folder)
+    told = ["where the time goes, in µs"]
+    async with _open_logs(disk, Durability.SYNC, writers) as logs:
+        for those in (logs[:1], logs):
+            disk.passages.clear()
+            used = time.process_time()
+            turn = await _append(those, seconds)
+            cpu = (time.process_time() - used) * 1e6 / turn.appends
+            told.append(f"{len(those):4} writers: {stages(disk.passages, turn.waits)}; CPU an append {cpu:.0f}")
+    return "\n".join(told)
 
 
 def _table(turns: dict[str, list[Turn]]) -> str:

@@ -11,7 +11,15 @@ def test_append_holds_ours_against_raw_and_says_how_durable_it_is(capsys: pytest
     main(["append", "--writers", "3", "--rounds", "1", "--seconds", "0.05"])
     told = capsys.readouterr().out
     assert "durability: sync, and async" in told
-    for name in ("raw, 3 files", "3 writers ", "raw, one file", "one writer alone", "3 writers, async", "share of raw"):
+    for name in (
+        "raw, 3 files",
+        "3 writers ",
+        "raw, one file",
+        "one writer alone",
+        "3 writers, async",
+        "share of raw",
+        "syncing",
+    ):
         assert name in told
 
 
