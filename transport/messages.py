@@ -1,8 +1,8 @@
 """The one catalogue of the server's ids for people: what each means, in English and Chinese. Pure data.
 
 What lives here: the texts of every id that goes out (`msg_id`, `error_id`, status ids, codes of refusals, reasons), for
-clients that show their users their own language. What must not: which of them is sent when. The page gets the catalogue
-as a module; tests/transport/test_messages.py holds it to what the code sends.
+clients that show their users their own language. What must not: which of them is sent when, and sentences without
+an id (`phrases`). The page gets both as a module; tests/transport/test_messages.py holds them to what the code sends.
 """
 
 from collections.abc import Mapping

@@ -45,6 +45,7 @@ def open_conversation(tabs: Tabs, server: ServerProcess, conversation_id: str, l
 def test_a_command_is_created_run_and_shown(server: ServerProcess, tabs: Tabs) -> None:
     page = tabs.open(server.url)
     expect(page.locator("#list-empty")).to_be_visible()
+    expect(page.get_by_role("button", name="Log out")).to_be_hidden()  # there is no key
     create(page, "$ echo $((40+2))")
     expect(page.locator(".output")).to_have_text("42\n")
     expect(page.locator(".card .outcome")).to_have_text("exit 0")
@@ -368,6 +369,20 @@ def test_the_page_is_in_the_browsers_language(server: ServerProcess, tabs: Tabs)
     page = open_conversation(tabs, server, conversation_id, "zh-CN")
     expect(page.locator("#status")).to_have_text("就绪")
     assert page.evaluate("document.documentElement.lang") == "zh"
+
+
+@pytest.mark.parametrize("environment", [{"SECURITY_CONFIRMATION_MODE": "true", "SECURITY_SECURITY_ANALYZER": "rules"}])
+def test_reasons_are_in_the_browsers_language(server: ServerProcess, tabs: Tabs) -> None:
+    conversation_id = server.create("$ rm -r /etc; cat ~/.ssh/id_rsa")
+    page = open_conversation(tabs, server, conversation_id, "zh-CN")
+    expect(page.locator(".risk")).to_have_text("高风险：rm 删除系统或用户的目录；该命令触及密钥")
+    page.get_by_role("button", name="不执行", exact=True).click()
+    expect(page.locator(".output")).to_have_text("用户不希望执行此操作。")
+    say_in = page.get_by_label("消息", exact=True)
+    say_in.fill("/crash")
+    say_in.press("Enter")
+    expect(page.locator("#reason")).to_have_text("智能体崩溃了（CrashedOnPurpose）。")
+    expect(page.locator(".mark").last).to_have_text("因错误停止：智能体崩溃了（CrashedOnPurpose）。")
 
 
 def test_both_languages_have_every_text_that_the_page_asks_for(server: ServerProcess, tabs: Tabs) -> None:

@@ -12,6 +12,7 @@ import orjson
 from quart import Blueprint, Response, abort, request
 
 from transport.messages import MESSAGES
+from transport.phrases import PHRASES
 
 __all__ = ["blueprint"]
 
@@ -78,7 +79,9 @@ def _files() -> dict[str, _File]:
 
 def _messages() -> _File:
     catalogue = {name: attrs.asdict(text) for name, text in MESSAGES.items()}
-    return _file(b"export const messages = %b;\n" % orjson.dumps(catalogue), "js")
+    phrases = [(english, {"zh": chinese}) for english, chinese in PHRASES.items()]
+    module = b"export const messages = %b;\nexport const phrases = %b;\n"
+    return _file(module % (orjson.dumps(catalogue), orjson.dumps(phrases)), "js")
 
 
 def _answer(file: _File) -> Response:

@@ -86,7 +86,7 @@ export class Chat {
     const text = explain(notice.id, notice.message);
     this.#phase(notice.type === "info" && notice.id !== "STATUS$READY" ? text : "");
     this.phaseStays = notice.id === "SESSION$TIMEOUT_MESSAGE"; // why the connection ends, which it does next
-    if (notice.type === "error") alarm(notice.id === "STATUS$ERROR" ? `${text}: ${notice.message}` : text);
+    if (notice.type === "error") alarm(notice.id === "STATUS$ERROR" ? word("because", text, explain(null, notice.message)) : text);
     this.#lookSoon();
   }
 

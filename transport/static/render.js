@@ -146,7 +146,7 @@ export class Renderer {
 
   #trouble(event, extras) {
     const card = this.cards.get(event.cause);
-    const text = [explain(extras.error_id), event.content].filter(Boolean).join("\n");
+    const text = [explain(extras.error_id), explain(null, event.content)].filter(Boolean).join("\n");
     if (!card) return el("li", { class: "trouble" }, el("span", { class: "label" }, word("error")), el("p", { class: "text" }, text));
     card.buttons?.remove();
     if (this.waiting === card) this.waiting = null;
@@ -157,10 +157,10 @@ export class Renderer {
   }
 
   #state({ agent_state: state, reason }) {
-    if (state === "awaiting_user_confirmation") this.question = reason;
-    if (!hasWord(`saw_${state}`)) return null;
     const why = explain(reason, reason);
-    return el("li", { class: "mark", data: { state } }, el("span", {}, word(`saw_${state}`) + (why ? `: ${why}` : "")));
+    if (state === "awaiting_user_confirmation") this.question = why;
+    if (!hasWord(`saw_${state}`)) return null;
+    return el("li", { class: "mark", data: { state } }, el("span", {}, why ? word("because", word(`saw_${state}`), why) : word(`saw_${state}`)));
   }
 }
 

@@ -1,7 +1,7 @@
 // The texts of the page in English and Chinese, chosen by the browser's languages. The texts of the server's error
-// ids come from its own catalogue.
+// ids, and of its sentences without one, come from its own catalogue.
 
-import { messages } from "./messages.js";
+import { messages, phrases } from "./messages.js";
 
 export const WORDS = {
   en: {
@@ -12,14 +12,14 @@ export const WORDS = {
     absentHint: "It may have been deleted.", back: "All conversations", resume: "Resume", stop: "Stop", close: "Close",
     actions: "Actions", rename: "Rename", archive: "Archive", unarchive: "Take out of the archive", delete: "Delete",
     history: "History", newest: "↓ Newest", message: "Message", messageHint: "Write to the agent …",
-    send: "Send", title: "Title", cancel: "Cancel", renameTitle: "Rename the conversation", save: "Save",
+    send: "Send", logout: "Log out", title: "Title", cancel: "Cancel", renameTitle: "Rename the conversation", save: "Save",
     deleteTitle: "Delete this conversation?",
     deleteText: "Its history and its files go with it. This cannot be undone.",
     retry: "Try now", unreachable: "The server cannot be reached.", waitingFor: "The server cannot be reached. Trying again …",
     connecting: "Connecting …", live: "Live", offline: "Not connected",
     unconfirmed: "The connection was lost before the server confirmed. If your message is not in the history, send it again.",
     archived: "This conversation is archived. Take it out of the archive to go on.",
-    failed: "This page has failed", running: "running", notRun: "not run",
+    failed: "This page has failed", because: "{0}: {1}", running: "running", notRun: "not run",
     exit: "exit {0}", ended: "ended", thought: "Thought", finished: "Finished", error: "Error", you: "You", agent: "Agent",
     unknown: "Event", image: "Image", waits: "Waits for your decision", confirm: "Run it", reject: "Do not run it",
     rejected: "rejected", risk: "Risk: {0}", risk0: "low", risk1: "medium", risk2: "high",
@@ -40,14 +40,14 @@ export const WORDS = {
     absentHint: "它可能已被删除。", back: "全部对话", resume: "继续", stop: "停止", close: "关闭",
     actions: "操作", rename: "重命名", archive: "归档", unarchive: "取消归档", delete: "删除",
     history: "历史", newest: "↓ 最新", message: "消息", messageHint: "写给智能体……",
-    send: "发送", title: "标题", cancel: "取消", renameTitle: "重命名对话", save: "保存",
+    send: "发送", logout: "退出登录", title: "标题", cancel: "取消", renameTitle: "重命名对话", save: "保存",
     deleteTitle: "删除这个对话？",
     deleteText: "历史记录和文件会一并删除，无法恢复。",
     retry: "立即重试", unreachable: "无法连接服务器。", waitingFor: "无法连接服务器，正在重试……",
     connecting: "正在连接……", live: "已连接", offline: "未连接",
     unconfirmed: "服务器确认之前连接中断。如果历史中没有这条消息，请重新发送。",
     archived: "此对话已归档。取消归档后才能继续。",
-    failed: "页面出错", running: "运行中", notRun: "未执行",
+    failed: "页面出错", because: "{0}：{1}", running: "运行中", notRun: "未执行",
     exit: "退出码 {0}", ended: "已结束", thought: "思考", finished: "完成", error: "错误", you: "你", agent: "智能体",
     unknown: "事件", image: "图片", waits: "等待你的决定", confirm: "执行", reject: "不执行",
     rejected: "已拒绝", risk: "风险：{0}", risk0: "低", risk1: "中", risk2: "高",
@@ -74,7 +74,27 @@ export function word(name, ...values) {
 export const hasWord = (name) => name in WORDS[language];
 
 /** What an id of the server's means, or what it said itself. */
-export const explain = (id, otherwise = "") => messages[id]?.[language] ?? (otherwise || id || "");
+export const explain = (id, otherwise = "") => messages[id]?.[language] ?? said(otherwise || id || "");
+
+const readings = phrases.map(([english, texts]) => [reading(english), texts[language]]).filter(([, text]) => text);
+
+/** What recognises an English sentence, whatever stands in its places. */
+function reading(english) {
+  const parts = english.split(/\{\d\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join("(.+?)")}$`, "s");
+}
+
+/** A sentence of the server's in the language that is read; without a text as it is. What stands in its places may be a
+    sentence itself. */
+function said(text) {
+  for (const [pattern, other] of readings) {
+    const found = pattern.exec(text);
+    if (!found) continue;
+    const filled = other.replace(/\{(\d)\}/g, (_, place) => said(found[Number(place) + 1]));
+    return filled.replace(/(?<=\p{Script=Han}) (?=\p{Script=Han})/gu, "");
+  }
+  return text;
+}
 
 /** A refusal with a code: the server's own sentence says more, where it is in the language that is read. */
 export const excuse = (code, message) => (language === "en" && message ? message : explain(code, message));
