@@ -47,6 +47,22 @@ def test_a_deep_link_leads_to_the_login_and_back_and_the_page_is_live(server: Se
     assert KEY not in str(page.context.cookies())
 
 
+def test_who_logs_out_is_out_in_every_tab_and_comes_back_with_the_key(server: ServerProcess, tabs: Tabs) -> None:
+    page, other = tabs.open(server.url), tabs.open(server.url)
+    log_in(page, KEY)
+    expect(page).to_have_url(f"{server.url}/")
+    log_in(other, KEY)
+    expect(other.locator("#list-empty")).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url(f"{server.url}/login")
+    other.bring_to_front()
+    expect(other).to_have_url(f"{server.url}/login?next=/")
+    page.goto(server.url)
+    expect(page).to_have_url(f"{server.url}/login?next=/")
+    log_in(page, KEY)
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+
 def test_a_wrong_key_is_told_and_another_may_be_tried(server: ServerProcess, tabs: Tabs) -> None:
     page = tabs.open(server.url)
     log_in(page, "wrong")

@@ -59,6 +59,17 @@ async function refusal(response) {
   return new Refused(response.status, `${said}${id}`);
 }
 
+/** The cookie cannot be seen from here, but a server without a key has no login to show. */
+export async function hasKey() {
+  const answer = await fetch("/login", { method: "HEAD", redirect: "manual" }).catch(() => null);
+  return answer?.ok ?? false;
+}
+
+export async function logOut() {
+  await call("POST", "/api/logout");
+  location.assign("/login");
+}
+
 const at = (id) => `/api/conversations/${encodeURIComponent(id)}`;
 
 export const create = (text) => call("POST", "/api/conversations", text ? { initial_user_msg: text } : {});

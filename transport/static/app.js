@@ -88,8 +88,8 @@ function composer(field) {
   });
 }
 
-addEventListener("error", ({ message }) => alarm(`${word("failed")}: ${message}`));
-addEventListener("unhandledrejection", ({ reason }) => alarm(`${word("failed")}: ${reason?.message ?? reason}`));
+addEventListener("error", ({ message }) => alarm(word("because", word("failed"), message)));
+addEventListener("unhandledrejection", ({ reason }) => alarm(word("because", word("failed"), reason?.message ?? reason)));
 addEventListener("popstate", route);
 document.addEventListener("click", (event) => {
   if (!event.target.closest("#menu")) byId("menu").open = false;
@@ -99,6 +99,11 @@ document.addEventListener("click", (event) => {
   go(link.pathname);
 });
 document.addEventListener("keydown", (event) => event.key === "Escape" && (byId("menu").open = false));
+
+async function offerLogout() {
+  byId("logout").hidden = !(await api.hasKey());
+  byId("logout").addEventListener("click", () => api.logOut().catch((failure) => alarm(failure.message)));
+}
 
 translate();
 byId("create").addEventListener("submit", create);
@@ -111,4 +116,5 @@ for (const text of EXAMPLES) {
 }
 composer(byId("first"));
 composer(byId("text"));
+offerLogout();
 route();
