@@ -119,13 +119,16 @@ class Committer:
                 nursery.start_soon(self.health.run)
                 nursery.start_soon(self.arrears.run)
                 while True:
-                    await self._work.park()
-                    if self._free_lanes:
+                    if self._pending and self._free_lanes:
                         self._free_lanes -= 1
                         nursery.start_soon(self._lane)
+                    await self._work.park()
         finally:
             self._stopped = True
-            await self.arrears.settle()
+            with trio.CancelScope(shield=True):
+                while self._free_lanes < LANES:  # those who went alone are no children of this task
+                    await self._work.park()
+                await self.arrears.settle()
             for append in self._pending:
                 append.settle()
 
@@ -158,7 +161,7 @@ class Committer:
 
     def _give_back_lane(self) -> None:
         self._free_lanes += 1
-        if self._pending:
+        if self._pending or self._stopped:
             self._work.unpark()
 
     async def _commit_pending(self) -> None:

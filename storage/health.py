@@ -155,6 +155,7 @@ class Health:
         self._begins.unpark_all()
 
     def _ail(self, path: str, why: str) -> None:
+        self._forget_old()
         now = trio.current_time()
         if path in self._files:
             self._files[path].again(why, now)
@@ -162,10 +163,13 @@ class Health:
             logger.error("file_takes_no_writes", path=path, error=why)
             self._files[path] = _Trouble(why, now, now)
 
-    def statistics(self) -> dict[str, int]:
-        """`degraded` is 1 while every write is refused; `files_ailing` are those whose last write failed."""
+    def _forget_old(self) -> None:
         oldest = trio.current_time() - AILING_SECONDS
         self._files = {path: trouble for path, trouble in self._files.items() if trouble.failed_at > oldest}
+
+    def statistics(self) -> dict[str, int]:
+        """`degraded` is 1 while every write is refused; `files_ailing` are those whose last write failed."""
+        self._forget_old()
         return {"degraded": int(self.degraded), "files_ailing": len(self._files)}
 
     def __repr__(self) -> str:

@@ -126,3 +126,21 @@ async def test_k15_a_sync_that_failed_behind_the_writers_back_ends_that_log_alon
         await good.append([[b"{}"]])
         await trio.sleep(2 * SYNC_AFTER_SECONDS)
         assert (on_media(disk, "good"), disk.done(Operation.SYNC, "bad/events.jsonl")) == (2, 1)
+
+
+class SlowDisk(SimDisk):
+    """Everything takes a second on trio's clock."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        await trio.sleep(1)
+        return await super().run(work)
+
+
+async def test_k09_what_is_being_written_at_a_stop_is_owed_by_nobody_after_it(autojump_clock: Clock) -> None:
+    disk = SlowDisk()
+    async with trio.open_nursery() as outside:
+        async with running_committer(disk, Durability.ASYNC) as committer:
+            log = await open_log(disk, committer, "a")
+            outside.start_soon(log.append, [[b"{}"]])
+            await trio.testing.wait_all_tasks_blocked()
+        assert on_media(disk, "a") == 1

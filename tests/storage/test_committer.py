@@ -261,3 +261,18 @@ async def test_k15_async_tells_a_sync_that_failed_unnoticed_to_the_next_append(
         again = await EventLog.open(disk, path_of("c"), committer, "quarantine")
         assert disk.replaced == [path_of("c")]
         await again.append([[b"{}"]])
+
+
+async def test_what_waits_before_the_committer_runs_is_committed_once_it_does() -> None:
+    disk = FaultyDisk()
+    committer = Committer(disk)
+    logs = [await open_log(disk, committer, f"c{number}") for number in range(LANES + 3)]
+    async with trio.open_nursery() as nursery, trio.open_nursery() as appenders:
+        for log in logs:
+            appenders.start_soon(log.append, [[b"{}"]])
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(committer.run)
+        with trio.fail_after(5):
+            while not all(log.next_id for log in logs):
+                await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
