@@ -5,29 +5,29 @@ then adopts the state, answers, tells the cursors and starts the effects (K6, K8
 """
 
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
 import attrs
 import structlog
 import trio
 
 from actors.conversation import decision as d
-from actors.conversation.cursor import Cursor, Published
-from actors.conversation.decide import decide
-from actors.conversation.errors import BadKey, Refused
+from actors.conversation.audience import greet, publish, tell
+from actors.conversation.cursor import Cursor
+from actors.conversation.deciding import Deciding
 from actors.conversation.house import LOG_CORRUPT, Dormant, House
-from actors.conversation.idle import Sitting, Verdict, close_at, judge, look_at
+from actors.conversation.idle import Idleness, Sitting, Verdict
 from actors.conversation.keys import Receipt
-from actors.conversation.messages import LookAtClock, Message, Subscribe, Unsubscribe
+from actors.conversation.messages import Message, Subscribe, Unsubscribe
 from actors.conversation.replay import replay
 from actors.conversation.run_time import RunTime
-from actors.conversation.state import EMPTY, State, dump_state, shown_title
+from actors.conversation.state import EMPTY, dump_state, shown_title
 from actors.conversation.statistics import ConversationStatistics
-from actors.conversation.step import Step, may_open, stamp
+from actors.conversation.step import Step
 from actors.domain import commands as c
 from actors.domain import events as e
 from actors.domain import notices
-from actors.domain.codec import DecodeError, decode, encode, kind_of_body, visible
+from actors.domain.codec import decode
 from actors.runtime import CannotActivate, Context, Envelope
 from storage.errors import (
     ConversationNotFound,
@@ -47,9 +47,6 @@ SNAPSHOT_EVERY_EVENTS = 1000
 """A replay is never longer than this, a few milliseconds; a snapshot costs one small synced file."""
 
 
-_NOTICES = {d.RunTimePhase.OPENING: notices.starting(), d.RunTimePhase.OPEN: notices.ready()}
-
-
 class ConversationActor:
     """One incarnation. `state`, `live` and `cursors` are for anybody to read, and for this actor to set."""
 
@@ -64,9 +61,7 @@ class ConversationActor:
         self._run_time: RunTime | None = None
         self._closing: list[tuple[Envelope[Message], Receipt]] = []
         self._snapshot_at = 0
-        self._active_at = trio.current_time()
-        self._keep_until = 0.0
-        self._hibernates = False
+        self._idleness = Idleness(house.rules.idle, trio.current_time())
         self._leaves = False
         self._recovering = False
         self._recovery: c.Recover | None = None
@@ -112,7 +107,7 @@ class ConversationActor:
         """Take over what the last incarnation left behind when it hibernated (K22)."""
         if dormant is not None:
             self.live, self._run_time, self.cursors = dormant.live, dormant.run_time, dormant.cursors
-            self._active_at, self._keep_until = dormant.active_at, dormant.keep_until
+            self._idleness.active_at, self._idleness.keep_until = dormant.active_at, dormant.keep_until
             self._run_time.read_message = self._read_message
 
     def _make_run_time(self) -> RunTime:
@@ -132,7 +127,7 @@ class ConversationActor:
         await self._save_snapshot()
         if self.log is not None:
             await self.log.close()
-        told = "actor_hibernated" if self._hibernates else "actor_passivated"
+        told = "actor_hibernated" if self._idleness.hibernates else "actor_passivated"
         logger.info(told, conversation_id=self._context.key, incarnation=self._context.incarnation)
 
     def abandon(self) -> None:
@@ -141,9 +136,14 @@ class ConversationActor:
             del self._house.hot[key]
         self._answer_closing()
         leaves_something = self.cursors or self.live.phase is d.RunTimePhase.OPEN
-        if self._hibernates and leaves_something and self._run_time is not None:
+        if self._idleness.hibernates and leaves_something and self._run_time is not None:
             self._house.dormant[key] = Dormant(
-                self.state, self.live, self._run_time, self.cursors, self._active_at, self._keep_until
+                self.state,
+                self.live,
+                self._run_time,
+                self.cursors,
+                self._idleness.active_at,
+                self._idleness.keep_until,
             )
             return
         self._detach_cursors()
@@ -168,7 +168,8 @@ class ConversationActor:
             raise CannotActivate(LOG_CORRUPT, str(self.log.damage))
         if self._recovery is not None:
             batch = [Envelope(self._recovery), *batch]
-        steps, state, live = self._decide_all(batch)
+        decided = self._decide_all(batch)
+        steps = decided.steps
         batches = [step.payloads for step in steps if step.payloads]
         if batches:
             try:
@@ -181,7 +182,7 @@ class ConversationActor:
                 _fail_all([step.envelope for step in steps], failure)
                 raise
         self._recovery = None
-        first_id, self.state, self.live = self.state.next_id, state, live
+        first_id, self.state, self.live = self.state.next_id, decided.state, decided.live
         for step in steps:
             self._answer(step)
         self._publish(first_id, steps)
@@ -200,45 +201,10 @@ class ConversationActor:
             else:
                 step.envelope.fail(failure)
 
-    def _decide_all(self, batch: Sequence[Envelope[Message]]) -> tuple[list[Step], State, d.Live]:
-        state, live, now = self.state, self.live, self._house.surroundings.now()
-        steps: list[Step] = []
-        for envelope in batch:
-            try:
-                command = self._command(envelope.message)
-                if command is None:
-                    steps.append(Step(envelope))
-                    continue
-                if live.phase is d.RunTimePhase.CLOSED and not state.archived and may_open(state, command):
-                    live = attrs.evolve(live, room=self._house.reserve_place(self._context.key))
-                decision = decide(state, live, command)
-                events = stamp(decision.drafts, state.next_id, now)
-                payloads = tuple(map(encode, events))
-            except (Refused, DecodeError) as refusal:
-                steps.append(Step(envelope, answer=refusal))
-                continue
-            steps.append(Step(envelope, events, payloads, decision.effects, decision.replayed))
-            for event in events:
-                state = self._house.apply(state, event)
-            live = decision.live
-        return steps, state, live
-
-    def _command(self, message: Message) -> c.Command | None:
-        """Raises `BadKey`."""
-        match message:
-            case Subscribe(cursor):
-                return None if cursor.left else c.Join()
-            case LookAtClock():
-                return self._look_at_clock()
-            case Unsubscribe():
-                return None
-            case c.OnTerms(_, terms):
-                masked = self._house.without_secrets(message)
-                if masked.terms != terms:
-                    raise BadKey
-                return masked
-            case _:
-                return self._house.without_secrets(message)
+    def _decide_all(self, batch: Sequence[Envelope[Message]]) -> Deciding:
+        deciding = Deciding(self._house, self._context.key, self.state, self.live, self._look_at_clock)
+        deciding.take(batch)
+        return deciding
 
     def _settle_place(self) -> None:
         if self._recovering:
@@ -249,37 +215,29 @@ class ConversationActor:
     # --- idleness ------------------------------------------------------------------------------------------------
 
     def _sitting(self) -> Sitting:
-        return Sitting(
-            active_at=self._active_at,
-            keep_until=self._keep_until,
+        return self._idleness.sitting(
             connections=len(self.cursors),
             busy=d.is_busy(self.state, self.live),
-            open=self.live.phase is d.RunTimePhase.OPEN,
+            is_open=self.live.phase is d.RunTimePhase.OPEN,
         )
 
     def _look_at_clock(self) -> c.Command | None:
-        verdict = judge(self._house.rules.idle, self._sitting(), trio.current_time())
-        if verdict is Verdict.CLOSE:
-            return c.Shut(c.Why.TIMEOUT)
-        self._hibernates = verdict is Verdict.HIBERNATE
-        return None
+        verdict = self._idleness.look(self._sitting(), trio.current_time())
+        return c.Shut(c.Why.TIMEOUT) if verdict is Verdict.CLOSE else None
 
     def _settle(self, steps: Sequence[Step]) -> None:
-        """After a turn: the clock, the place, and whether to leave memory. What was decided to leave and then was
-        called for again in the same turn stays (K23)."""
-        key, now, rules = self._context.key, trio.current_time(), self._house.rules.idle
+        """After a turn: the clock, the place, and whether to leave memory."""
+        now = trio.current_time()
         if any(step.is_activity for step in steps):
-            self._active_at = now
+            self._idleness.active_at = now
         self._settle_place()
-        sitting = self._sitting()
-        self._hibernates = self._hibernates and judge(rules, sitting, now) is Verdict.HIBERNATE
+        alarm_at = self._idleness.settle(self._sitting(), now)
         if self._leaves and self.live.phase is d.RunTimePhase.CLOSED:
             self._leave()
-        elif self._hibernates:
-            self._house.alarms.set(key, close_at(rules, sitting))
-            self._context.passivate()
         else:
-            self._house.alarms.set(key, look_at(rules, sitting, now))
+            self._house.alarms.set(self._context.key, alarm_at)
+            if self._idleness.hibernates:
+                self._context.passivate()
         self._leaves = False
         if self.live.phase is not d.RunTimePhase.CLOSING:
             self._answer_closing()
@@ -299,13 +257,13 @@ class ConversationActor:
             case Subscribe(cursor, again):
                 self._take(cursor)
                 if not again:
-                    self._active_at = trio.current_time()
+                    self._idleness.active_at = trio.current_time()
                 step.envelope.succeed(self.log)
             case Unsubscribe(cursor):
                 self.cursors.pop(cursor, None)
                 step.envelope.succeed()
             case c.KeepAlive(seconds) if step.answer is None:
-                self._keep_until = trio.current_time() + seconds
+                self._idleness.keep_until = trio.current_time() + seconds
                 step.envelope.succeed(self._receipt(step))
             case c.Close() | c.Shut(c.Why.DELETED | c.Why.DRAIN):
                 self._closing.append((step.envelope, self._receipt(step)))
@@ -318,25 +276,12 @@ class ConversationActor:
         return step.receipt(self.state, self.live, self._house.surroundings.now)
 
     def _take(self, cursor: Cursor) -> None:
-        """A client that joins is told how the run-time is, once it has the history (semantics, seams)."""
-        if cursor.left:
-            return
-        self.cursors[cursor] = None
-        notice = _NOTICES.get(self.live.phase)
-        if notice is not None:
-            cursor.notify(notice.about, Published(notices.encode_notice(notice)))
+        if not cursor.left:
+            self.cursors[cursor] = None
+            greet(cursor, self.live.phase)
 
     def _publish(self, first_id: int, steps: Sequence[Step]) -> None:
-        if not self.cursors:
-            return
-        published: list[Published[Any] | None] = [
-            Published(payload) if visible(*kind_of_body(event.body)) else None
-            for step in steps
-            for event, payload in zip(step.events, step.payloads, strict=True)
-        ]
-        if published:
-            for cursor in tuple(self.cursors):
-                cursor.offer(first_id, published)
+        publish(self.cursors, first_id, steps)
 
     def _perform(self, effect: d.Effect) -> None:
         assert self._run_time is not None  # noqa: S101 - activation comes first
@@ -352,17 +297,12 @@ class ConversationActor:
             case d.Leave():
                 self._leaves = True
             case d.Notify(notice):
-                self._notify(notice)
+                tell(self.cursors, notice)
             case d.NotifyTitle(title):
                 key = self._context.key
-                self._notify(notices.title_changed(key, shown_title(key, title)))
+                tell(self.cursors, notices.title_changed(key, shown_title(key, title)))
             case _:
                 assert_never(effect)
-
-    def _notify(self, notice: notices.Notice) -> None:
-        published: Published[Any] = Published(notices.encode_notice(notice))
-        for cursor in self.cursors:
-            cursor.notify(notice.about, published)
 
     def _leave(self) -> None:
         for cursor in self.cursors:

@@ -4,7 +4,7 @@ from enum import Enum, auto
 
 import attrs
 
-__all__ = ["NEVER", "IdleLimits", "Sitting", "Verdict", "close_at", "hibernate_at", "judge", "look_at"]
+__all__ = ["NEVER", "IdleLimits", "Idleness", "Sitting", "Verdict", "close_at", "hibernate_at", "judge", "look_at"]
 
 NEVER = float("inf")
 
@@ -64,3 +64,28 @@ def close_at(limits: IdleLimits, sitting: Sitting) -> float:
 def hibernate_at(limits: IdleLimits, sitting: Sitting) -> float:
     """When it leaves memory for lack of use, unless it is closed before."""
     return sitting.active_at + limits.hibernate_after_seconds if limits.hibernate_after_seconds else NEVER
+
+
+@attrs.define
+class Idleness:
+    """Since when nothing has been asked of a conversation in memory, and whether it leaves for that."""
+
+    limits: IdleLimits
+    active_at: float
+    keep_until: float = 0.0
+    hibernates: bool = False
+
+    def sitting(self, *, connections: int, busy: bool, is_open: bool) -> Sitting:
+        return Sitting(self.active_at, self.keep_until, connections, busy, is_open)
+
+    def look(self, sitting: Sitting, now: float) -> Verdict:
+        """Now that its alarm has rung (K22)."""
+        verdict = judge(self.limits, sitting, now)
+        self.hibernates = verdict is Verdict.HIBERNATE
+        return verdict
+
+    def settle(self, sitting: Sitting, now: float) -> float:
+        """After a turn: when the next alarm rings. What was to hibernate and was called for again in the same turn
+        stays (K23)."""
+        self.hibernates = self.hibernates and judge(self.limits, sitting, now) is Verdict.HIBERNATE
+        return close_at(self.limits, sitting) if self.hibernates else look_at(self.limits, sitting, now)
