@@ -15,9 +15,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
-from transport.engineio.codec import Encoded, decode_text, text_packet
-from transport.engineio.codec import PacketType as EnginePacketType
+from transport.engineio.codec import Encoded
+from transport.errors import TransportError
 from transport.socketio import codec
+from transport.socketio.client import ClientSession
 
 __all__ = ["Client", "ClientError", "open_client"]
 
@@ -26,13 +27,8 @@ RECEIVE_BYTES = 65_536
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 """What V0 announces (contract §2.1)."""
 
-ATTACHMENTS_MAX = 10
-"""As Socket.IO's own clients."""
-
 CONNECT_SECONDS_MAX = 30.0
 """A server under load may be slow to take a client; beyond this it is not there."""
-
-_PONG = text_packet(EnginePacketType.PONG).text
 
 
 class ClientError(Exception):
@@ -45,7 +41,7 @@ class Client:
     def __init__(self, stream: trio.SocketStream, protocol: ClientProtocol) -> None:
         self._stream = stream
         self._protocol = protocol
-        self._decoder = codec.Decoder(ATTACHMENTS_MAX, PAYLOAD_BYTES_MAX)
+        self._session = ClientSession(PAYLOAD_BYTES_MAX)
         self._waiting: list[codec.Packet] = []
         self.greeting: dict[str, Any] = {}
         """What the server said to CONNECT: its sid, and whether a position was taken up again."""
@@ -82,10 +78,14 @@ class Client:
         return [bytes(text).decode() for text in texts]
 
     def _decoded(self, message: str) -> codec.Packet | None:
-        packet = decode_text(message)
-        if packet.type is EnginePacketType.PING:
-            self._protocol.send_text(_PONG)
-        return self._decoder.feed(packet.data) if packet.type is EnginePacketType.MESSAGE else None
+        try:
+            found = self._session.received(message)
+        except TransportError as failure:
+            raise ClientError(f"the server left or does not speak Socket.IO: {failure}") from failure
+        if isinstance(found, Encoded):
+            self._protocol.send_text(found.text)
+            return None
+        return found
 
     async def shake_hands(self) -> None:
         """The WebSocket's handshake, then Socket.IO's. Raises `ClientError`."""

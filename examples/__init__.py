@@ -1,4 +1,6 @@
-"""Small programs on the actor kernel: `python -m examples.counter`, `python -m examples.account`.
+"""Small programs to start from, each run by one command; the tests run them too.
 
-They import `actors.runtime`, trio and nothing else of ours: what they do, any program can.
+On the actor kernel: `python -m examples.counter`, `python -m examples.account`. They import `actors.runtime`, trio and
+nothing else of ours. On the Socket.IO server: `python -m examples.echo`, which imports `transport.socketio` alone. What
+they do, any program can.
 """

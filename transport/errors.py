@@ -7,14 +7,17 @@ network fault is ordinary weather, and a fault of ours is logged with an id and 
 """
 
 __all__ = [
+    "AckTimeout",
     "ClientFault",
     "ConnectionClosed",
+    "EventRefused",
     "NetworkFault",
     "NotEncodable",
     "OurFault",
     "PacketError",
     "PayloadTooLarge",
     "ProtocolViolation",
+    "TooManyAcks",
     "TransportError",
     "WriteTimeout",
 ]
@@ -40,6 +43,10 @@ class PayloadTooLarge(ClientFault):
     """A body or message beyond its named limit."""
 
 
+class EventRefused(ClientFault):
+    """An event whose arguments its handler cannot take; the connection goes on, and an ack says why."""
+
+
 class NetworkFault(TransportError):
     """The connection failed; nobody did anything wrong."""
 
@@ -50,6 +57,14 @@ class ConnectionClosed(NetworkFault):
 
 class WriteTimeout(NetworkFault):
     """The peer took no byte for the write timeout (K33); the socket has been closed."""
+
+
+class AckTimeout(NetworkFault):
+    """The client did not acknowledge in time. It may or may not have got the event; its answer will be ignored."""
+
+
+class TooManyAcks(NetworkFault):
+    """The client owes as many acknowledgements as it may; nothing was sent."""
 
 
 class OurFault(TransportError):

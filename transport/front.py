@@ -16,6 +16,7 @@ from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.handshake import parse_query
 from transport.origins import OriginPolicy
 from transport.refusals import Refusals
+from transport.socketio.serving import with_headers
 
 __all__ = ["ASGIApp", "Front"]
 
@@ -39,7 +40,7 @@ class Front:
         if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH) and scope["method"] != "OPTIONS":
             headers = folded((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
             if self.policy.objection(headers.get("host", ""), headers.get("origin")) is None:
-                send = _with_headers(send, self.policy.cors_headers(headers.get("origin")))
+                send = with_headers(send, self.policy.cors_headers(headers.get("origin")))
                 peer = (scope.get("client") or ("",))[0]
                 denied = self._denial(scope["query_string"], headers, peer)
                 if denied is None:
@@ -81,16 +82,3 @@ async def _deny(denied: Denial, send: Any) -> None:
     headers = [(name.encode(), value.encode("latin-1")) for name, value in {**more, **denied.headers}.items()]
     await send({"type": "http.response.start", "status": denied.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _with_headers(send: Any, headers: Mapping[str, str]) -> Any:
-    if not headers:
-        return send
-    more = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-
-    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *more]
-        await send(message)
-
-    return send_with_headers

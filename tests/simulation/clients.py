@@ -20,6 +20,8 @@ from tests.simulation.link import Link
 from tests.simulation.server import OPTIONS, Premises
 from transport.refusals import refusal
 from transport.socketio import codec
+from transport.socketio.client import ClientSession
+from transport.socketio.codec import Encoded
 
 __all__ = ["Caller", "Voice"]
 
@@ -100,18 +102,16 @@ class Voice:
             self._forget_link()
 
     async def _listen(self, link: Link, scope: trio.CancelScope) -> None:
-        decoder = codec.Decoder(10, 1_000_000)
+        session = ClientSession(1_000_000)
         while True:
             try:
-                message = await link.take()
+                found = session.received(await link.take())
             except EOFError:
                 break
-            if message == "2":
-                link.send("3")
-            elif message.startswith("4"):
-                packet = decoder.feed(message[1:])
-                if packet is not None and not self._take(packet):
-                    break
+            if isinstance(found, Encoded):
+                link.send(found.text.decode())
+            elif found is not None and not self._take(found):
+                break
         scope.cancel()
 
     def _take(self, packet: codec.Packet) -> bool:

@@ -23,10 +23,10 @@ import trio_websocket
 from transport.cli.lines import line
 from transport.cli.server import NotNow, ServerError, WrongKey, address, ask_server, key_headers, why
 from transport.cli.websocket import open_websocket
-from transport.engineio.codec import PacketType as EnginePacketType
-from transport.engineio.codec import decode_text, text_packet
-from transport.errors import TransportError
+from transport.engineio.codec import Encoded
+from transport.errors import ConnectionClosed, TransportError
 from transport.socketio import codec
+from transport.socketio.client import ClientSession, messages
 
 __all__ = ["ChatError", "chat"]
 
@@ -44,16 +44,11 @@ QUIET_SECONDS = 1.0
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 """As the server's (contract §2.1)."""
 
-ATTACHMENTS_MAX = 10
-"""As Socket.IO's own clients; the server sends none."""
-
 DECISIONS = {"y": "user_confirmed", "yes": "user_confirmed", "n": "user_rejected", "no": "user_rejected"}
 """What may be said to an agent that asks whether to run a command; anything else is a message."""
 
 Action = dict[str, Any]
 """What a line has become on the wire, its key included."""
-
-PONG = text_packet(EnginePacketType.PONG).text.decode()
 
 
 class ChatError(OSError):
@@ -175,9 +170,8 @@ class _Chat:
     async def _send(self, socket: trio_websocket.WebSocketConnection, action: Action) -> None:
         self._sent_count += 1
         self._unconfirmed[self._sent_count] = action
-        packet = codec.event("oh_user_action", action, ack_id=self._sent_count).text.decode()
         try:
-            await socket.send_message(packet)
+            await _put(socket, codec.event("oh_user_action", action, ack_id=self._sent_count))
         except trio_websocket.ConnectionClosed:
             return  # the other task sees it too, and has it sent again
 
@@ -206,6 +200,8 @@ class _Chat:
             if failure.status_code in (429, 503):
                 return OSError(f"HTTP {failure.status_code}")
             raise ChatError(f"the server refused: HTTP {failure.status_code}") from failure
+        except ConnectionClosed as failure:
+            return OSError(str(failure))
         except TransportError as failure:
             raise ChatError(f"the server does not speak Socket.IO: {failure}") from failure
         except (trio_websocket.HandshakeError, trio_websocket.ConnectionClosed, OSError) as failure:
@@ -227,16 +223,20 @@ class _Chat:
         return open_websocket(self.url, resource, self.headers, PAYLOAD_BYTES_MAX)
 
     async def _talk(self, socket: trio_websocket.WebSocketConnection) -> None:
-        decoder = codec.Decoder(ATTACHMENTS_MAX, PAYLOAD_BYTES_MAX)
-        await socket.send_message(codec.connect().text.decode())
+        session = ClientSession(PAYLOAD_BYTES_MAX)
+        await _put(socket, codec.connect())
         while True:
-            packet = decode_text(str(await socket.get_message()))
-            if packet.type is EnginePacketType.PING:
-                await socket.send_message(PONG)
-            elif packet.type is EnginePacketType.MESSAGE:
-                self._take(decoder.feed(packet.data), socket)
+            with trio.move_on_at(session.deadline) as scope:
+                message = await socket.get_message()
+            if scope.cancelled_caught:
+                raise OSError("the server has gone silent")  # C1
+            found = session.received(message, trio.current_time())
+            if isinstance(found, Encoded):
+                await _put(socket, found)
+            elif found is not None:
+                self._take(found, socket)
 
-    def _take(self, packet: codec.Packet | None, socket: trio_websocket.WebSocketConnection) -> None:
+    def _take(self, packet: codec.Packet, socket: trio_websocket.WebSocketConnection) -> None:
         match packet:
             case codec.Packet(type=codec.PacketType.CONNECT):
                 self._joined(socket)
@@ -289,6 +289,11 @@ class _Chat:
         text = line(event)
         if text is not None:
             _say(text)
+
+
+async def _put(socket: trio_websocket.WebSocketConnection, packet: Encoded) -> None:
+    for message in messages(packet):
+        await socket.send_message(message)
 
 
 def _say(text: str) -> None:

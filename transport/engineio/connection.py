@@ -60,6 +60,7 @@ class Connection:
         self._release: Encoded | None = None
         self._frames: deque[Frame] = deque()
         self._frames_bytes = 0
+        self._holders: set[object] = set()
         self._changed = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
         self._alarm = trio.CancelScope()
@@ -73,6 +74,13 @@ class Connection:
     @property
     def outbox_bytes(self) -> int:
         return self._frames_bytes if self.websocket is None else self.websocket.buffered_bytes
+
+    @property
+    def writable(self) -> bool:
+        """Whether a packet would leave at once: the kernel takes more, or a GET waits (E30)."""
+        if self.websocket is not None:
+            return not (self.closed or self.websocket.buffered_bytes)
+        return self.polling and not (self.closed or self._frames)
 
     def try_send(self, packet: Encoded) -> bool:
         """Take the packet now, or say no and take nothing: the reader is behind (K33)."""
@@ -109,6 +117,29 @@ class Connection:
         if self.closed:
             raise ConnectionClosed("the connection is over")
 
+    # --- receiving -----------------------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> bool:
+        return bool(self._holders)
+
+    def hold(self, holder: object) -> None:
+        """Read nothing more until every holder has released: who sends is held back by its own network."""
+        self._holders.add(holder)
+        self.session.deaf = True
+
+    def release(self, holder: object) -> None:
+        """Harmless for whoever holds nothing."""
+        self._holders.discard(holder)
+        if self.session.deaf and not self._holders:
+            self.session.deaf = False
+            self._changed.unpark_all()
+
+    async def wait_released(self) -> None:
+        """Return when nobody holds this connection, or it is closed."""
+        while self._holders and not self.closed:
+            await self._changed.park()
+
     # --- polling -------------------------------------------------------------------------------------------------
 
     async def wait_frames(self) -> list[Frame]:
@@ -120,12 +151,10 @@ class Connection:
             await self._changed.park()
         if self._frames:
             return self._take_frames()
-        if self.closed:
-            return list(CLOSE.frames)
         release, self._release = self._release, None
-        if release is None and self._polls_are_released():
-            release = NOOP
-        return list(release.frames) if release is not None else []
+        if release is None:
+            release = CLOSE if self.closed else NOOP
+        return list(release.frames)
 
     def _polls_are_released(self) -> bool:
         return self.session.releases_polls

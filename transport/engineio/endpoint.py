@@ -20,7 +20,7 @@ from transport.engineio.websocket import WebSocket
 from transport.errors import ClientFault, NetworkFault, PacketError
 from transport.guard import connection_guard
 
-__all__ = ["Endpoint", "Upgrade", "refuse_upgrade"]
+__all__ = ["Endpoint", "Upgrade", "everybody", "refuse_upgrade"]
 
 logger = structlog.get_logger(__name__)
 
@@ -34,6 +34,9 @@ BODY_DEADLINE_SECONDS = 30.0
 REFUSAL_SECONDS = 2.0
 """A refusal fits into any send buffer; whoever cannot take it goes without."""
 
+FORBIDDEN = handshake.Refusal(handshake.Problem.FORBIDDEN, 403)
+
+JSON = b"application/json"
 TEXT = b"text/plain; charset=UTF-8"
 
 
@@ -48,16 +51,24 @@ class Upgrade:
     method: str = "GET"
 
 
-class Endpoint:
-    """`opened` is called with each new connection, before anything is received on it."""
+def everybody(_: Peer) -> bool:
+    """Admits whoever asks."""
+    return True
 
-    def __init__(self, options: Options, opened: Callable[[Connection], None]) -> None:
+
+class Endpoint:
+    """`opened` is called with each new connection, before anything is received on it; `admits` with whoever asks for
+    one, and who is not admitted is answered 403 (A1, code 4)."""
+
+    def __init__(
+        self, options: Options, opened: Callable[[Connection], None], admits: Callable[[Peer], bool] = everybody
+    ) -> None:
         self._options = options
         self._opened = opened
+        self._admits = admits
         self._connections: dict[str, Connection] = {}
         self._transports: dict[str, Transport] = {}
         self._nursery: trio.Nursery | None = None
-
         self._slow_readers_closed = 0
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -125,6 +136,10 @@ class Endpoint:
         if asked.sid is None and len(self._connections) >= self._options.sessions_max:
             await refuse_upgrade(stream, "503 Service Unavailable", "Bad request")
             return
+        peer = Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote)
+        if asked.sid is None and not self._admits(peer):
+            await refuse_upgrade(stream, "403 Forbidden", FORBIDDEN.words)
+            return
         options = self._options
         websocket = WebSocket(stream, options.max_payload_bytes, options.write_timeout_seconds)
         if not websocket.accept(upgrade.target, upgrade.headers, upgrade.trailing):
@@ -132,7 +147,7 @@ class Endpoint:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, websocket, nursery.cancel_scope)
             if asked.sid is None:
-                await self.serve(websocket, Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote))
+                await self.serve(websocket, peer)
             else:
                 await self._serve_probe(websocket, self._connections[asked.sid])
             await self._say_goodbye(websocket)
@@ -198,6 +213,8 @@ class Endpoint:
                 # Asked for each packet: a probe becomes the main transport in the middle of a batch.
                 received = session.received if connection.websocket is websocket else session.probe_received
                 connection.perform(received(packet, trio.current_time()))
+            if connection.held:
+                await connection.wait_released()
 
     # --- polling -------------------------------------------------------------------------------------------------
 
@@ -207,13 +224,16 @@ class Endpoint:
         asked = handshake.check(scope["method"], query, self._transports, websocket=False)
         if isinstance(asked, handshake.Refusal) or query is None:
             body = asked.body if isinstance(asked, handshake.Refusal) else b""
-            await _answer(send, 400, body, b"application/json")
+            await _answer(send, 400, body, JSON)
         elif asked.sid is None and len(self._connections) >= self._options.sessions_max:
             await _answer(send, 503, b"", TEXT)
         elif asked.sid is None:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             peer = Peer(query.last, query.all, headers, (scope.get("client") or ("",))[0])
-            await self._get(await self._open(peer, Transport.POLLING), receive, send)
+            if self._admits(peer):
+                await self._get(await self._open(peer, Transport.POLLING), receive, send)
+            else:
+                await _answer(send, FORBIDDEN.status, FORBIDDEN.body, JSON)
         else:
             await self._poll(self._connections[asked.sid], scope, receive, send)
 
@@ -260,20 +280,25 @@ class Endpoint:
             return
         connection.posting = True
         try:
-            body = await self._body(connection, receive)
+            status = await self._take_post(connection, receive)
         finally:
             connection.posting = False
+        await _answer(send, status, b"ok" if status == 200 else b"", b"text/html" if status == 200 else TEXT)
+
+    async def _take_post(self, connection: Connection, receive: ASGIReceive) -> int:
+        """The status to answer with."""
+        body = await self._body(connection, receive)
         if body is None:
-            await _answer(send, 413, b"", TEXT)  # A11: the session lives
-            return
+            return 413  # A11: the session lives
         try:
             for packet in iter_payload(body):
                 connection.perform(connection.session.received(packet, trio.current_time()))
         except ClientFault:
             connection.close(Reason.PARSE_ERROR)
-            await _answer(send, 400, b"", TEXT)  # A13
-            return
-        await _answer(send, 200, b"ok", b"text/html")
+            return 400  # A13
+        if connection.held:
+            await connection.wait_released()
+        return 200
 
     async def _body(self, connection: Connection, receive: ASGIReceive) -> bytes | None:
         parts: list[bytes] = []

@@ -34,6 +34,17 @@ class Options:
     packets_per_poll_max: int = 16
     # E17: the reference's limit since parser 4.2.5.
     attachments_max: int = 10
+    # Namespaces of one client at a time: each is a handler's state and perhaps a task.
+    namespaces_max: int = 64
+    # Acknowledgements that one client may owe in one namespace. Each is a waiter in memory, and a client that answers
+    # never must not gather them (E15); more in flight than this is no conversation but a queue.
+    acks_max: int = 1_000
+    # How long an acknowledgement is waited for when nothing else was said.
+    ack_timeout_seconds: float = 30.0
+    # Events that wait for handlers which take their time: above the high mark the client is not read, so that its own
+    # network holds it back; below the low mark it is read again. Each counts its bytes on the wire and a charge.
+    inbox_high_bytes: int = 256 * 1024
+    inbox_low_bytes: int = 64 * 1024
     # One process, one descriptor a session; beyond this a handshake is answered 503.
     sessions_max: int = 20_000
     # Body of a `44` for a namespace without a handler (E8); V0 answers a bare string instead.

@@ -111,6 +111,8 @@ class Session:
     transport: Transport
     opened_at: float
     closed: Reason | None = None
+    # This side reads nothing at present, so a pong may be there and nobody has seen it.
+    deaf: bool = False
     _heartbeat: _Heartbeat = _Heartbeat.RESTING
     _upgrade: _Upgrade = _Upgrade.NONE
     _heartbeat_due: float = inf
@@ -160,7 +162,8 @@ class Session:
         self._heartbeat_due = now + self.ping_interval_seconds
 
     def _client_close(self, _now: float) -> Effects:
-        return self.close(Reason.TRANSPORT_CLOSE)  # B9, A15
+        # B9, A15. A GET that waits is not told `1`: the client knows.
+        return ReleasePoll(NOOP), *self.close(Reason.TRANSPORT_CLOSE)
 
     def _wrong_way(self, _now: float) -> Effects:
         return self.close(Reason.TRANSPORT_ERROR)  # a ping has the wrong direction (B10)
@@ -183,6 +186,9 @@ class Session:
         return effects
 
     def _beat(self, now: float) -> Effects:
+        if self.deaf and self._heartbeat is not _Heartbeat.RESTING:
+            self._heartbeat_due = now + self.ping_timeout_seconds
+            return ()
         if self._heartbeat is not _Heartbeat.RESTING:
             return self.close(Reason.PING_TIMEOUT)  # C2
         self._heartbeat = _Heartbeat.AWAITING_PONG

@@ -5,13 +5,14 @@ Engine.IO's sessions. There is no deflate (B4), messages are bounded in bytes (B
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import trio
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from transport.errors import ConnectionClosed, ProtocolViolation, WriteTimeout
 
@@ -22,12 +23,17 @@ RECEIVE_BYTES = 65_536
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
+def _first(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """As the reference does (B5): a browser that offers some and is answered with none closes."""
+    return offered[0] if offered else None
+
+
 class WebSocket:
     """The server's end. `write` is synchronous; `run_writer` must be alive for what the kernel did not take."""
 
     def __init__(self, stream: trio.SocketStream, max_message_bytes: int, write_timeout_seconds: float) -> None:
         self._stream = stream
-        self._protocol = ServerProtocol(max_size=max_message_bytes)
+        self._protocol = ServerProtocol(max_size=max_message_bytes, select_subprotocol=_first)
         self._write_timeout_seconds = write_timeout_seconds
         self._buffer = bytearray()
         self._work = trio.lowlevel.ParkingLot()

@@ -16,6 +16,7 @@ from transport.engineio.codec import Encoded
 from transport.errors import NotEncodable, PacketError
 
 __all__ = [
+    "ATTACHMENTS_MAX",
     "RESERVED_EVENTS",
     "Decoder",
     "Encoded",
@@ -29,6 +30,8 @@ __all__ = [
     "event_from_json",
 ]
 
+# The reference's decoders take no more (E17), so a packet with more would cost its receiver the connection.
+ATTACHMENTS_MAX = 10
 # More digits than any counter reaches; int() of a 100 kB number would cost seconds (E14).
 ACK_ID_DIGITS_MAX = 16
 # A name beyond this is no name; it is echoed in every answer to it.
@@ -223,7 +226,9 @@ def _attachment(placeholder: Mapping[str, Any], attachments: Sequence[bytes]) ->
 
 
 def event(name: str, *args: Any, namespace: str = "/", ack_id: int | None = None) -> Encoded:
-    """An EVENT; `bytes` among the arguments become attachments. Raises NotEncodable."""
+    """An EVENT; `bytes` among the arguments become attachments. Raises NotEncodable, for a reserved name too (E11)."""
+    if name in RESERVED_EVENTS:
+        raise NotEncodable(f"{name!r} is a reserved event name")
     return _encode(PacketType.EVENT, namespace, ack_id, [name, *args])
 
 
@@ -276,6 +281,8 @@ def _encode(kind: PacketType, namespace: str, packet_id: int | None, data: Any) 
         body = orjson.dumps(data, default=placeholder)
     except TypeError as error:  # JSONEncodeError is one, and so is too deep a nesting (E33)
         raise NotEncodable(str(error)) from error
+    if len(attachments) > ATTACHMENTS_MAX:
+        raise NotEncodable(f"{len(attachments)} attachments, of at most {ATTACHMENTS_MAX}")
     number = b"" if packet_id is None else b"%d" % packet_id
     head = b"4" + kind.value.encode()
     if attachments and kind in _BINARY_DIGIT:

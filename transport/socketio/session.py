@@ -15,7 +15,7 @@ import attrs
 from transport.errors import ProtocolViolation
 from transport.socketio.codec import Packet, PacketType
 
-__all__ = ["Acked", "Event", "Fact", "Join", "Leave", "Session", "Stranger"]
+__all__ = ["Acked", "Crowded", "Event", "Fact", "Join", "Leave", "Session", "Stranger"]
 
 
 class _State(Enum):
@@ -60,6 +60,13 @@ class Stranger:
 
 
 @attrs.frozen(slots=True)
+class Crowded:
+    """A CONNECT beyond the namespaces that one client may have."""
+
+    namespace: str
+
+
+@attrs.frozen(slots=True)
 class Leave:
     namespace: str
 
@@ -79,7 +86,7 @@ class Acked:
     args: list[Any]
 
 
-Fact = Join | Stranger | Leave | Event | Acked
+Fact = Join | Stranger | Crowded | Leave | Event | Acked
 
 
 @attrs.define(slots=True)
@@ -88,6 +95,7 @@ class Session:
 
     served: frozenset[str]
     deadline: float
+    namespaces_max: int
     _states: dict[str, _State] = attrs.field(factory=dict)
 
     def received(self, packet: Packet) -> Fact | None:
@@ -109,9 +117,11 @@ class Session:
             case _Move.IGNORE:
                 return None
 
-    def _join(self, packet: Packet) -> Join | Stranger:
+    def _join(self, packet: Packet) -> Join | Stranger | Crowded:
         if packet.namespace not in self.served:
             return Stranger(packet.namespace)  # not remembered, so strangers cost nothing
+        if packet.namespace not in self._states and len(self._states) >= self.namespaces_max:
+            return Crowded(packet.namespace)
         self._states[packet.namespace] = _State.CONNECTING
         return Join(packet.namespace, packet.data)
 

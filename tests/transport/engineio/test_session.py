@@ -33,7 +33,7 @@ def session(transport: Transport = Transport.POLLING) -> Session:
     ("packet", "effects"),
     [
         pytest.param(MESSAGE, (Deliver("x"),), id="message"),
-        pytest.param(Packet(PacketType.CLOSE), (Close(Reason.TRANSPORT_CLOSE),), id="B9 close"),
+        pytest.param(Packet(PacketType.CLOSE), (ReleasePoll(NOOP), Close(Reason.TRANSPORT_CLOSE)), id="B9 close"),
         pytest.param(Packet(PacketType.PING), (Close(Reason.TRANSPORT_ERROR),), id="B10 ping"),
         pytest.param(PROBE, (Close(Reason.TRANSPORT_ERROR),), id="B10 probe"),
         pytest.param(PONG, (), id="B11 unsolicited pong"),

@@ -20,7 +20,7 @@ EVENT, ACKED = Event("/", "x", [1], 3), Acked("/", 4, [2])
 
 
 def absent() -> Session:
-    return Session(frozenset({"/", "/custom"}), 45)
+    return Session(frozenset({"/", "/custom"}), 45, 64)
 
 
 def connecting() -> Session:
