@@ -21,6 +21,8 @@ from transport.guard import connection_guard
 
 __all__ = ["Connection", "Peer"]
 
+_FORCED = frozenset({Reason.FORCED_CLOSE, Reason.FORCED_SERVER_CLOSE})
+
 
 @attrs.frozen
 class Peer:
@@ -60,6 +62,7 @@ class Connection:
         self._release: Encoded | None = None
         self._frames: deque[Frame] = deque()
         self._frames_bytes = 0
+        self._owes_close = False
         self._holders: set[object] = set()
         self._changed = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
@@ -145,7 +148,7 @@ class Connection:
     async def wait_frames(self) -> list[Frame]:
         """What a GET is answered with: at least one packet, at most as many as clients take (A17).
 
-        A closed session says so behind the last of its packets.
+        A closed session says so when the last of its packets has been fetched.
         """
         while not self._frames and self._release is None and not self.closed and not self._polls_are_released():
             await self._changed.park()
@@ -154,22 +157,22 @@ class Connection:
         release, self._release = self._release, None
         if release is None:
             release = CLOSE if self.closed else NOOP
+            self._owes_close = False
+            self._changed.unpark_all()
         return list(release.frames)
 
     def _polls_are_released(self) -> bool:
         return self.session.releases_polls
 
     async def wait_fetched(self) -> None:
-        """Return when a session that this side has closed has no packet left for a GET to fetch; a session that the
+        """Return when a session that this side has closed owes nothing to a GET or an upgrade under way; one that the
         client or the network ended owes nobody anything."""
-        while self._frames and self.websocket is None and self.session.closed is Reason.FORCED_SERVER_CLOSE:
+        while self._owes_close:
             await self._changed.park()
 
     def _take_frames(self) -> list[Frame]:
         count = min(len(self._frames), self.options.packets_per_poll_max)
         taken = [self._frames.popleft() for _ in range(count)]
-        if self.closed and not self._frames:
-            taken.extend(CLOSE.frames)
         self._frames_bytes -= sum(len(frame.data) for frame in taken)
         self._changed.unpark_all()
         return taken
@@ -213,6 +216,9 @@ class Connection:
         for frame in waiting:
             self.websocket.write(frame.websocket)
         self.upgraded()
+        if self.closed:
+            self.websocket.close()
+            self._owes_close = False
         self._changed.unpark_all()
 
     def close(self, reason: Reason) -> None:
@@ -220,6 +226,11 @@ class Connection:
         self.perform(self.session.close(reason))
 
     def _end(self, reason: Reason) -> None:
+        # The last packets go before the close, in an answer of their own: the reference's client takes a DISCONNECT in
+        # only after it has seen a close that came with it, and would come back (E25). Whoever is between two GETs when
+        # the server stops is told by the next one (E35).
+        owes = self.session.upgrading or reason is Reason.SHUTTING_DOWN or (bool(self._frames) and reason in _FORCED)
+        self._owes_close = owes and self.websocket is None
         if self.websocket is not None:
             self.websocket.close()
         self._changed.unpark_all()

@@ -70,6 +70,7 @@ class Endpoint:
         self._transports: dict[str, Transport] = {}
         self._nursery: trio.Nursery | None = None
         self._slow_readers_closed = 0
+        self._closing = False
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the sessions until cancelled."""
@@ -79,14 +80,19 @@ class Endpoint:
             await trio.sleep_forever()
 
     async def close_all(self, seconds: float) -> None:
-        """End every session within so long, without a DISCONNECT, so that clients come back (K35, E35).
+        """End every session within so long, without a DISCONNECT, so that clients come back (K35, E35), and let nobody
+        begin another.
 
         One after the other, so that they do not all come back at the same moment.
         """
+        self._closing = True
         connections = tuple(self._connections.values())
         for connection in connections:
             connection.close(Reason.SHUTTING_DOWN)
             await trio.sleep(seconds / len(connections))
+
+    def _is_full(self) -> bool:
+        return self._closing or len(self._connections) >= self._options.sessions_max
 
     async def _open(self, peer: Peer, transport: Transport) -> Connection:
         connection = Connection(secrets.token_urlsafe(15), peer, self._options, transport)
@@ -120,6 +126,8 @@ class Endpoint:
         connection.close(Reason.FORCED_SERVER_CLOSE)
         with trio.move_on_after(self._options.farewell_seconds):
             await connection.wait_fetched()
+        if connection.probe is not None:
+            connection.probe.close()
         self._connections.pop(connection.sid, None)
         self._transports.pop(connection.sid, None)
 
@@ -133,7 +141,7 @@ class Endpoint:
             words = asked.words if isinstance(asked, handshake.Refusal) else "Bad request"
             await refuse_upgrade(stream, "400 Bad Request", words)
             return
-        if asked.sid is None and len(self._connections) >= self._options.sessions_max:
+        if asked.sid is None and self._is_full():
             await refuse_upgrade(stream, "503 Service Unavailable", "Bad request")
             return
         peer = Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote)
@@ -207,7 +215,7 @@ class Endpoint:
 
     async def _loop(self, connection: Connection, websocket: WebSocket) -> None:
         session = connection.session
-        while not connection.closed and not websocket.closing:
+        while not websocket.closing:
             for message in await websocket.receive():
                 packet = decode_text(message) if isinstance(message, str) else decode_binary(message)
                 # Asked for each packet: a probe becomes the main transport in the middle of a batch.
@@ -225,7 +233,7 @@ class Endpoint:
         if isinstance(asked, handshake.Refusal) or query is None:
             body = asked.body if isinstance(asked, handshake.Refusal) else b""
             await _answer(send, 400, body, JSON)
-        elif asked.sid is None and len(self._connections) >= self._options.sessions_max:
+        elif asked.sid is None and self._is_full():
             await _answer(send, 503, b"", TEXT)
         elif asked.sid is None:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}

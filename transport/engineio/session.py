@@ -48,6 +48,9 @@ class Reason(Enum):
     SHUTTING_DOWN = "server shutting down"
 
 
+_BY_US = frozenset({Reason.FORCED_CLOSE, Reason.FORCED_SERVER_CLOSE, Reason.SHUTTING_DOWN})
+
+
 class _Heartbeat(Enum):
     RESTING = auto()  # until the next ping is due
     AWAITING_PONG = auto()
@@ -84,7 +87,7 @@ class ReleasePoll:
 
 @attrs.frozen(slots=True)
 class Upgraded:
-    """The probing WebSocket is the transport from now on."""
+    """The probing WebSocket is the transport from now on; of a session that has ended, for what is left to be said."""
 
 
 @attrs.frozen(slots=True)
@@ -207,18 +210,18 @@ class Session:
 
     def probe_received(self, packet: Packet, now: float) -> Effects:
         """A packet came by the probing WebSocket. Anything out of order ends the probe alone (D3, D4)."""
-        if packet.type is PacketType.PING and packet.data == "probe":
-            self._upgrade = _Upgrade.PROBED
-            return SendProbe(PONG_PROBE), ReleasePoll(NOOP)
         if packet.type is PacketType.UPGRADE and self._upgrade is _Upgrade.PROBED:
             return self._upgraded(now)
+        if packet.type is PacketType.PING and packet.data == "probe" and self.closed is None:
+            self._upgrade = _Upgrade.PROBED
+            return SendProbe(PONG_PROBE), ReleasePoll(NOOP)
         self.probe_closed()
         return (CloseProbe(),)
 
     def _upgraded(self, now: float) -> Effects:
         self.transport = Transport.WEBSOCKET
         self.probe_closed()
-        if self._heartbeat is not _Heartbeat.RESTING:
+        if self.closed is None and self._heartbeat is not _Heartbeat.RESTING:
             # The pong of a ping sent by polling may be lost in the change (C5).
             self._rest(now)
         return ReleasePoll(NOOP), Upgraded()
@@ -237,6 +240,10 @@ class Session:
             return ()
         self.closed = reason
         self._heartbeat_due = inf
+        if self._upgrade is _Upgrade.PROBED and reason in _BY_US:
+            # A client that has paused its polling hears nothing but the answer to its `5`; were the probe closed now,
+            # the reference's client would wait in silence until its heartbeat ends.
+            return (Close(reason),)
         was_upgrading = self.upgrading
         self.probe_closed()
         return (CloseProbe(), Close(reason)) if was_upgrading else (Close(reason),)  # D13

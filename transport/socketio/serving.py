@@ -46,13 +46,16 @@ async def serve(
     stopping = trio.Event() if stopping is None else stopping
     door = _Door(server.endpoint, path, OriginPolicy(is_loopback(host), tuple(permitted_origins)))
     listeners = await trio.open_tcp_listeners(port, host=host)
+    deaf = trio.Event()
     async with trio.open_nursery() as sessions:
         await sessions.start(server.endpoint.run)
         async with trio.open_nursery() as connections:
-            connections.start_soon(serve_port, listeners, door.app, door.upgrade, stopping)
+            connections.start_soon(serve_port, listeners, door.app, door.upgrade, deaf)
             task_status.started(listeners)
             await stopping.wait()
+            # While it still listens: whoever polls is told by its next request.
             await server.endpoint.close_all(STAGGER_SECONDS)
+            deaf.set()
         sessions.cancel_scope.cancel()
 
 

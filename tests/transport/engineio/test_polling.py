@@ -128,6 +128,15 @@ async def test_a15_packets_after_a_close_are_not_delivered() -> None:
         assert wire.echo.reasons == ["transport close"]
 
 
+async def test_a15_a_get_that_waits_while_the_client_closes_is_answered_with_a_noop() -> None:
+    async with open_wire() as wire:
+        sid = await joined(wire)
+        waiting = await pending_get(wire, sid)
+        assert await wire.post(sid, b"1") == (200, b"ok")
+        assert await waiting.answer() == (200, b"6")
+        assert (await wire.get(sid))[0] == 400
+
+
 async def test_a16_a17_many_packets_come_in_and_sixteen_at_a_time_go_out() -> None:
     async with open_wire() as wire:
         sid = await joined(wire)
@@ -182,8 +191,17 @@ async def test_e25_the_last_packets_wait_for_the_get_that_fetches_them() -> None
     async with open_wire() as wire:
         sid = await joined(wire)
         await wire.post(sid, b'42["leave",true]')
-        assert await wire.get(sid) == (200, b"41\x1e1")
+        assert await wire.get(sid) == (200, b"41")
+        assert await wire.get(sid) == (200, b"1")
         await until_gone(wire, sid)
+
+
+async def test_e25_last_packets_that_nobody_fetches_are_forgotten_in_time() -> None:
+    async with open_wire(farewell_seconds=0.1) as wire:
+        sid = await joined(wire)
+        await wire.post(sid, b'42["leave",true]')
+        await trio.sleep(0.3)
+        assert (await wire.get(sid))[0] == 400
 
 
 async def test_c4_c6_a_poller_that_stays_away_is_forgotten() -> None:

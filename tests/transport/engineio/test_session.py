@@ -143,3 +143,38 @@ def test_d13_closing_during_the_upgrade_closes_both() -> None:
     assert it.close(Reason.FORCED_SERVER_CLOSE) == (CloseProbe(), Close(Reason.FORCED_SERVER_CLOSE))
     assert it.close(Reason.PING_TIMEOUT) == ()
     assert it.closed is Reason.FORCED_SERVER_CLOSE
+
+
+@pytest.mark.parametrize("reason", [Reason.FORCED_CLOSE, Reason.FORCED_SERVER_CLOSE, Reason.SHUTTING_DOWN])
+def test_d13_what_this_side_ends_in_the_middle_of_an_upgrade_is_said_when_the_upgrade_is_there(reason: Reason) -> None:
+    it = session()
+    it.probe_opened(1)
+    it.probe_received(PROBE, 1)
+    assert it.close(reason) == (Close(reason),)
+    assert it.probe_received(UPGRADE, 2) == (ReleasePoll(NOOP), Upgraded())
+    assert it.deadline == inf
+
+
+def test_d13_a_probe_of_a_session_that_has_ended_is_closed_at_any_other_word() -> None:
+    it = session()
+    it.probe_opened(1)
+    it.probe_received(PROBE, 1)
+    it.close(Reason.FORCED_CLOSE)
+    assert it.probe_received(PROBE, 2) == (CloseProbe(),)
+
+
+def test_d13_what_the_client_ends_takes_its_probe_with_it() -> None:
+    it = session()
+    it.probe_opened(1)
+    it.probe_received(PROBE, 1)
+    assert it.close(Reason.TRANSPORT_ERROR) == (CloseProbe(), Close(Reason.TRANSPORT_ERROR))
+
+
+def test_c2_who_is_not_read_is_not_given_up() -> None:
+    it = session()
+    it.tick(25)
+    it.deaf = True
+    assert it.tick(45) == ()
+    assert it.deadline == 65
+    it.deaf = False
+    assert it.tick(65) == (Close(Reason.PING_TIMEOUT),)

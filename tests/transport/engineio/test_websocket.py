@@ -168,6 +168,41 @@ async def test_d13_a_session_that_ends_takes_its_probe_with_it() -> None:
         assert (await probe.frames_until_eof())[-1][0] == 8
 
 
+@pytest.mark.parametrize("how", ["drop", "leave"])
+async def test_d13_what_the_server_ends_in_the_middle_of_an_upgrade_is_said_when_the_upgrade_is_there(how: str) -> None:
+    async with open_wire() as wire:
+        sid = await joined(wire)
+        probe = await probing(wire, sid)
+        connection = wire.echo.joined[0]
+        if how == "drop":
+            connection.drop()
+        else:
+            connection.disconnect(close_transport=True)
+        # The client polls no more: it has paused, and waits for its own `5` to leave.
+        await probe.text("5")
+        last = [(1, b"41")] if how == "leave" else []
+        assert await probe.frames_until_eof() == [*last, (8, b"")]
+        assert (await wire.get(sid))[0] == 400
+
+
+async def test_d13_who_polls_on_instead_is_told_by_its_get() -> None:
+    async with open_wire() as wire:
+        sid = await joined(wire)
+        probe = await probing(wire, sid)
+        wire.echo.joined[0].drop()
+        assert await wire.get(sid) == (200, b"1")
+        assert await probe.frames_until_eof() == [(8, b"")]
+
+
+async def test_d13_who_does_neither_is_forgotten_in_time() -> None:
+    async with open_wire(farewell_seconds=0.1) as wire:
+        sid = await joined(wire)
+        probe = await probing(wire, sid)
+        wire.echo.joined[0].drop()
+        assert await probe.frames_until_eof() == [(8, b"")]
+        assert (await wire.get(sid))[0] == 400
+
+
 async def test_k33_who_waits_for_room_on_a_websocket_that_closes_hears_that_there_will_be_none() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
