@@ -61,7 +61,7 @@ def everybody(_: Connection, *args: Any) -> None:
 
 @echo.on_disconnected
 def tell(connection: Connection, reason: str) -> None:
-    print(f"left {connection.namespace}: {reason}", flush=True)  # noqa: T201 - what an example does
+    print(f"left {connection.namespace}: {reason}", flush=True)
 
 
 async def main(server: Server, host: str, port: int) -> None:
@@ -70,7 +70,7 @@ async def main(server: Server, host: str, port: int) -> None:
     async with trio.open_nursery() as nursery:
         start = partial(serve, server, host, port, stopping=stopping)
         listeners = await nursery.start(start)
-        print(f"echo on http://{host}:{listeners[0].socket.getsockname()[1]}", flush=True)  # noqa: T201 - as above
+        print(f"echo on http://{host}:{listeners[0].socket.getsockname()[1]}", flush=True)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
                 break
