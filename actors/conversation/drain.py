@@ -4,10 +4,13 @@ What is at rest is closed at once, what is busy when its run is over or the grac
 that had to be stopped (K29). Correctness depends on none of it: recovery comes to the same end.
 """
 
+from collections.abc import Collection
+
 import structlog
 import trio
 
-from actors.conversation.decision import is_busy
+from actors.conversation.actor import ConversationActor
+from actors.conversation.decision import RunTimePhase, is_busy
 from actors.conversation.house import STOP_DEADLINE_SECONDS, House
 from actors.conversation.messages import Message
 from actors.domain.commands import Shut, Why
@@ -36,14 +39,22 @@ async def drain(house: House, registry: Registry[Message], grace: trio.CancelSco
             nursery.start_soon(_close, registry, conversation_id)
 
         with grace:
-            while left := [found for found in house.hot.items() if found[0] not in begun]:
+            while left := _open_ones(house, begun):
                 for conversation_id, actor in left:
                     if not is_busy(actor.state, actor.live):
                         close(conversation_id)
                 await trio.sleep(LOOK_SECONDS)
-        for conversation_id in tuple(house.hot):
-            if conversation_id not in begun:
-                close(conversation_id)
+        for conversation_id, _ in _open_ones(house, begun):
+            close(conversation_id)
+
+
+def _open_ones(house: House, begun: Collection[str]) -> list[tuple[str, ConversationActor]]:
+    """Whoever has no run-time leaves with all others, and may be about to: a command would wake it once more."""
+    return [
+        (conversation_id, actor)
+        for conversation_id, actor in house.hot.items()
+        if conversation_id not in begun and actor.live.phase is not RunTimePhase.CLOSED
+    ]
 
 
 async def _close(registry: Registry[Message], conversation_id: str) -> None:

@@ -10,6 +10,7 @@ from actors.runtime import RegistryClosed
 from storage.memory_disk import MemoryDisk
 from tests.actors.conversation.house import open_house, states
 from tests.fakes.scripted_sandbox import Reply
+from tests.fakes.slow_disk import SlowDisk
 
 Clock = trio.testing.MockClock
 
@@ -92,3 +93,13 @@ async def test_k35_nothing_new_is_begun_and_reading_goes_on(autojump_clock: Cloc
         assert await house.events(it)
         listed, _ = await house.conversations.page(limit=10, cursor=None, where={})
         assert [summary.conversation_id for summary in listed] == [it]
+
+
+async def test_k35_whoever_is_on_its_way_out_is_not_woken_to_be_closed_again(autojump_clock: Clock) -> None:
+    async with open_house(STILL, SlowDisk(0.1)) as house:
+        for _ in range(3):
+            await house.create("hello")
+        await house.conversations.drain(grace(10))
+    # At the end of the block whatever is left is drained.
+    *_, (_, revivals) = house.conversations.statistics().replays.cumulative()
+    assert revivals == 3

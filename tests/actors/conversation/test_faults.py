@@ -2,7 +2,6 @@
 
 import errno
 from collections.abc import Callable
-from typing import TypeVar
 
 import attrs
 import orjson
@@ -22,10 +21,9 @@ from storage.store import open_store
 from tests.actors.conversation.house import open_house, states
 from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.scripted_sandbox import Reply
+from tests.fakes.slow_disk import SlowDisk
 
 Clock = trio.testing.MockClock
-
-T = TypeVar("T")
 
 STILL = Rules(idle=IdleLimits(0, 0))
 
@@ -132,16 +130,6 @@ async def test_k15_after_a_failed_sync_the_answer_is_unknown_and_the_next_incarn
         assert ids == list(range(len(ids)))
         # What became of the process's run-time is told like any interruption; the conversation lives.
         assert (await house.lifecycle(it))[2] == "hot"
-
-
-class SlowDisk(MemoryDisk):
-    """Takes `seconds` on trio's clock for everything it does."""
-
-    seconds = 0.0
-
-    async def run(self, work: Callable[[], T]) -> T:
-        await trio.sleep(self.seconds)
-        return await super().run(work)
 
 
 async def test_k07_past_its_deadline_a_command_is_not_executed_and_one_that_was_taken_is_unknown(

@@ -19,9 +19,10 @@ from actors.runtime import AskTimedOut
 from storage.errors import OutcomeUnknown, StorageDegraded
 from storage.memory_disk import MemoryDisk
 from tests.actors.conversation.house import Tenancy, open_house
-from tests.actors.conversation.test_faults import STILL, SlowDisk, contents, log_path
+from tests.actors.conversation.test_faults import STILL, contents, log_path
 from tests.fakes.faulty_disk import FaultyDisk
 from tests.fakes.scripted_sandbox import Reply
+from tests.fakes.slow_disk import SlowDisk
 
 Clock = trio.testing.MockClock
 
