@@ -1,5 +1,6 @@
 """The one codec: what goes in comes out, what is no event is one error, and what is not known is kept (K19)."""
 
+import tracemalloc
 from contextlib import suppress
 from typing import get_args
 
@@ -223,3 +224,15 @@ def test_d21_anything_else_from_a_client_is_refused_with_a_reason(forged: object
 def test_whatever_a_client_sends_is_an_action_or_one_error(sent: object) -> None:
     with suppress(DecodeError):
         assert isinstance(decode_client_action(sent), e.MessageAction | e.ChangeAgentStateAction)
+
+
+def test_what_is_kept_of_an_event_is_no_larger_than_its_bytes() -> None:
+    event = e.Event(0, "2026-01-01T00:00:00.000000Z", e.Source.USER, e.MessageAction("hello"))
+    encode(event)
+    tracemalloc.start()
+    try:
+        kept = [encode(event) for _ in range(100)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * sum(map(len, kept))
