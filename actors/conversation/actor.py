@@ -108,7 +108,6 @@ class ConversationActor:
         if dormant is not None:
             self.live, self._run_time, self.cursors = dormant.live, dormant.run_time, dormant.cursors
             self._idleness.active_at, self._idleness.keep_until = dormant.active_at, dormant.keep_until
-            self._run_time.read_message = self._read_message
 
     def _make_run_time(self) -> RunTime:
         key = self._context.key
@@ -118,7 +117,6 @@ class ConversationActor:
             make_sandbox=self._house.make_sandbox,
             judge=self._house.rules.judge,
             workspace=self._house.workspace(key),
-            read_message=self._read_message,
             node=self._house.run_times,
             start_deadline_seconds=self._house.rules.start_deadline_seconds,
         )
@@ -289,7 +287,7 @@ class ConversationActor:
             case d.OpenRunTime():
                 self._run_time.open()
             case d.StartRun():
-                self._run_time.start_run(effect)
+                self._run_time.start_run(effect, self._read_message)
             case d.CancelRun():
                 self._run_time.cancel_run()
             case d.CloseRunTime():

@@ -127,7 +127,6 @@ class RunTime:
         make_sandbox: MakeSandbox,
         judge: Callable[[], Judge],
         workspace: Path,
-        read_message: ReadMessage,
         node: Supervisor,
         start_deadline_seconds: float,
     ) -> None:
@@ -136,8 +135,6 @@ class RunTime:
         self._make_sandbox = make_sandbox
         self._judge = judge
         self._workspace = workspace
-        # Set anew by every incarnation that takes this run-time over.
-        self.read_message = read_message
         self._node = node
         self._start_deadline_seconds = start_deadline_seconds
         self._sandbox: Sandbox | None = None
@@ -152,9 +149,11 @@ class RunTime:
         self._opening, self._opened = trio.CancelScope(), trio.Event()
         self._do("open", partial(self._open, self._opening, self._opened))
 
-    def start_run(self, start: StartRun) -> None:
+    def start_run(self, start: StartRun, read_message: ReadMessage) -> None:
+        """`read_message` is kept for the run alone: a run-time outlives incarnations of its actor, and must not hold
+        on to what they held (K22)."""
         self._run_scope = trio.CancelScope()
-        self._do(f"run {start.run}", partial(self._run, start, self._run_scope))
+        self._do(f"run {start.run}", partial(self._run, start, read_message, self._run_scope))
 
     def cancel_run(self) -> None:
         if self._run_scope is not None:
@@ -209,9 +208,9 @@ class RunTime:
     async def _make(self) -> None:
         self._sandbox = await self._make_sandbox(self._workspace)
 
-    async def _run(self, start: StartRun, scope: trio.CancelScope) -> None:
+    async def _run(self, start: StartRun, read_message: ReadMessage, scope: trio.CancelScope) -> None:
         run = start.run
-        recorder = _Recorder(run, self._ref, self.read_message, self._judge, list(start.messages))
+        recorder = _Recorder(run, self._ref, read_message, self._judge, list(start.messages))
         outcomes: list[Outcome] = []
         failure: Exception | None = None
         with self._at(Activity.RUNNING, run=run), scope:

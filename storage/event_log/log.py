@@ -141,8 +141,10 @@ class EventLog(Reader):
         return self._index.save()
 
     async def close(self) -> None:
-        """Let go of the file. Nothing of mode `sync` is lost by not calling this."""
+        """Let go of the file, and of what is kept for live readers: who still reads here does so from the file. Nothing
+        of mode `sync` is lost by not calling this."""
         self._closed = True
+        self._tail = Tail(self.next_id)
         if await self._committer.close(self._file) is not None:
             self._close_for_doubt()
 

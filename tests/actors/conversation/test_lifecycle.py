@@ -1,6 +1,7 @@
 """The life of a conversation: the status table as its users see it, idleness, places, and hand-over."""
 
 import errno
+import gc
 
 import pytest
 import structlog
@@ -8,6 +9,7 @@ import trio
 import trio.lowlevel
 from structlog.testing import capture_logs
 
+from actors.conversation.actor import ConversationActor
 from actors.conversation.cursor import Cursor
 from actors.conversation.errors import Refused, TooManyConversations
 from actors.conversation.house import Rules
@@ -16,7 +18,7 @@ from actors.conversation.messages import LookAtClock
 from actors.domain import commands as c
 from actors.domain.commands import BusyPolicy
 from actors.domain.events import AgentState, ChangeAgentStateAction, ConversationCreated
-from actors.runtime import ActorFailed, Lane, MailboxFull
+from actors.runtime import ActorFailed, Cell, Lane, MailboxFull
 from actors.sandbox.errors import SandboxUnavailable
 from storage.errors import ConversationNotFound
 from tests.actors.conversation.house import ListSink, open_house, states
@@ -334,6 +336,17 @@ async def test_k22_an_idle_actor_hibernates_unnoticed_and_the_next_command_reviv
             event["id"] for event in await house.events(it) if not event.get("observation", "").startswith("greenroom")
         ]
         assert await house.lifecycle(it) == ("RUNNING", "STOPPED", "hot")
+
+
+async def test_k22_nothing_is_left_of_the_actor_that_hibernates(autojump_clock: Clock) -> None:
+    async with open_house(QUICK) as house:
+        it = await house.create("hello")
+        await house.join(it)
+        await trio.sleep(11)
+        assert (await house.lifecycle(it))[2] == "hibernated"
+        gc.collect()
+        actors = [found for found in gc.get_objects() if isinstance(found, ConversationActor | Cell)]
+        assert not [actor for actor in actors if it in repr(actor)]
 
 
 async def test_k22_close_delay_closes_without_clients_and_tells_nobody_twice(autojump_clock: Clock) -> None:

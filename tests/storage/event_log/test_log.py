@@ -102,6 +102,17 @@ async def test_the_tail_is_bounded_and_what_fell_out_comes_from_the_disk() -> No
         assert [event async for event in log.events()] == wanted
 
 
+async def test_a_closed_log_keeps_no_event_in_memory_and_is_read_from_the_disk() -> None:
+    disk = disk_with(b"")
+    wanted = events_of(5)
+    async with running_committer(disk) as committer:
+        log = await EventLog.open(disk, LOG, committer, "quarantine")
+        await log.append([wanted])
+        await log.close()
+        assert log.read_tail(0, 5) is None
+        assert await log.read(0, 5) == wanted
+
+
 async def test_k10_k16_k17_an_end_cut_at_any_byte_is_kept_aside_and_appended_on_rightly() -> None:
     first, last = encode_batch(0, 1, [b'{"a":1}']), encode_batch(1, 1, [b'{"b":1}', b'{"c":1}'])
     whole, good = b"".join(first + last), len(first[0])
