@@ -68,6 +68,7 @@ class LocalDisk:
 
     def __init__(self, root: Path, open_files_max: int | None = None) -> None:
         self.root = root
+        self._prefix = f"{root}/"
         self._descriptors = Descriptors(_open_files_max() if open_files_max is None else open_files_max)
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,7 +90,8 @@ class LocalDisk:
         return sync_by_kernel(self._kernel, cast("Sequence[LocalAppendFile]", files))
 
     def read(self, path: str, start: int, stop: int) -> bytes:
-        fd = os.open(self.root / path, os.O_RDONLY | os.O_CLOEXEC)
+        # Not by pathlib, which takes a third as long again: a start reads the beginning of every log.
+        fd = os.open(f"{self._prefix}{path}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             parts = []
             while start < stop and (part := os.pread(fd, stop - start, start)):

@@ -1,5 +1,6 @@
 """The composition root: the only place where rooms are wired together."""
 
+import gc
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -140,6 +141,7 @@ async def _serve(config: Config, disk: Disk, command: str, shutdown: Shutdown) -
             async with trio.open_nursery() as connections:
                 front = Front(cast("ASGIApp", rest), endpoint, policy, admission, refusals)
                 connections.start_soon(serve, listeners, front.app, front.upgrade, shutdown.begun)
+                _settle()
                 _tell_ready(config, listeners, command, maker.warning)
                 await shutdown.begun.wait()
                 conversations.refuse_commands()
@@ -233,6 +235,13 @@ def _tell_ready(config: Config, listeners: list[trio.SocketListener], command: s
     if config.session_api_key is None and not is_loopback(config.host):
         lines.append("Warning: everybody who reaches this address may use this server (--insecure)")
     print("\n".join(lines), flush=True)  # noqa: T201 - for the person who typed the command
+
+
+def _settle() -> None:
+    """From here on garbage is looked for among what comes and goes. The modules and the catalogue of a start are there
+    for good, and are passed over: a full look stops everybody for as long as it takes."""
+    gc.freeze()
+    gc.enable()
 
 
 def _raise_descriptor_limit() -> None:

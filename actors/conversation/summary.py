@@ -1,5 +1,8 @@
 """What a listing shows of a conversation. Pure."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -61,9 +64,15 @@ def describe(conversation_id: str, payload: bytes) -> Entry | None:
     body = event.body
     if not isinstance(body, ConversationCreated):
         return None
-    attributes = {"selected_repository": body.selected_repository, "trigger": body.trigger}
+    attributes = _attributes(body.selected_repository, body.trigger)
     claim = None if body.key is None or body.digest is None else Claim(body.key, body.digest)
     return Entry(conversation_id, event.timestamp, attributes, claim)
+
+
+@lru_cache(maxsize=1024)
+def _attributes(selected_repository: str | None, trigger: str | None) -> Mapping[str, str | None]:
+    """Of all conversations that are alike in this, the same one: a server may know a hundred thousand."""
+    return MappingProxyType({"selected_repository": selected_repository, "trigger": trigger})
 
 
 def v0_status(live: Live) -> str:
