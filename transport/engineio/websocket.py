@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import trio
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import OPEN
+from websockets.protocol import OPEN, Protocol, Side
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -33,7 +33,8 @@ class WebSocket:
 
     def __init__(self, stream: trio.SocketStream, max_message_bytes: int, write_timeout_seconds: float) -> None:
         self._stream = stream
-        self._protocol = ServerProtocol(max_size=max_message_bytes, select_subprotocol=_first)
+        # What the handshake keeps, its headers among it, goes with a protocol of its own: a WebSocket lives for hours.
+        self._protocol = Protocol(Side.SERVER, max_size=max_message_bytes)
         self._write_timeout_seconds = write_timeout_seconds
         self._buffer = bytearray()
         self._work = trio.lowlevel.ParkingLot()
@@ -51,17 +52,21 @@ class WebSocket:
         """Answer the upgrade request that somebody else has parsed; False when it was refused."""
         # The protocol's parser begins with a request, so it gets one, put together again.
         lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
-        self._protocol.receive_data("\r\n".join(lines).encode("latin-1"))
-        requests = self._protocol.events_received()
+        handshake = ServerProtocol(select_subprotocol=_first)
+        handshake.receive_data("\r\n".join(lines).encode("latin-1"))
+        requests = handshake.events_received()
         if not requests or not isinstance(requests[0], Request):
             # More or longer headers than websockets takes, though h11 took them.
             self.write(HEAD_TOO_LARGE)
             return False
-        self._protocol.send_response(self._protocol.accept(requests[0]))
+        handshake.send_response(handshake.accept(requests[0]))
+        self._flush(handshake)
+        if handshake.state is not OPEN:
+            return False
         if trailing:
             self._protocol.receive_data(trailing)
-        self._flush_protocol()
-        return self._protocol.state is OPEN
+            self._flush(self._protocol)
+        return True
 
     @property
     def buffered_bytes(self) -> int:
@@ -119,7 +124,7 @@ class WebSocket:
         """
         while True:
             messages = list(self._messages())
-            self._flush_protocol()
+            self._flush(self._protocol)
             if messages:
                 return messages
             if self._protocol.parser_exc is not None:
@@ -152,14 +157,14 @@ class WebSocket:
             return data.decode()
         except UnicodeDecodeError:
             self._protocol.fail(1007)
-            self._flush_protocol()
+            self._flush(self._protocol)
             raise ProtocolViolation("not UTF-8") from None
 
     def close(self) -> None:
         """Send a close frame without status (B14); nothing can be written afterwards."""
         if self._protocol.state is OPEN:
             self._protocol.send_close()
-            self._flush_protocol()
+            self._flush(self._protocol)
         self.closing = True
         self.reading.cancel()
         self._work.unpark_all()
@@ -174,7 +179,7 @@ class WebSocket:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
-    def _flush_protocol(self) -> None:
-        for data in self._protocol.data_to_send():
+    def _flush(self, protocol: Protocol) -> None:
+        for data in protocol.data_to_send():
             if data:
                 self.write(data)
