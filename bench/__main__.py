@@ -18,6 +18,9 @@ from bench.servers import ServerError
 
 BENCHES = {
     "round-trip": "bench.live",
+    "idle": "bench.idle",
+    "known": "bench.known",
+    "actors": "bench.micro.actors",
     "append": "bench.micro.append",
     "commit": "bench.micro.commit",
     "revival": "bench.micro.revival",

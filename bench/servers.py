@@ -42,6 +42,13 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100  # utime and stime, see proc(5)
 
+    def memory_bytes(self) -> int:
+        """Resident, all of the process. Raises `ServerError` where that cannot be read."""
+        if self.pid is None:
+            raise ServerError(f"{self.name}: the memory of a process elsewhere is not known")
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE")
+
     def create_conversation(self) -> str:
         """Raises `ServerError`."""
         try:
@@ -67,11 +74,11 @@ class Server:
 
 
 @contextmanager
-def greenroom(data: Path, *options: str) -> Iterator[Server]:
+def greenroom(data: Path, *options: str, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Our server, with its data in this folder and the default durability, open to us: no key, and no limit of rate,
-    which one address that creates thousands of conversations would meet."""
+    which one address that creates thousands of conversations would meet. `settings` are further variables."""
     command = [sys.executable, "-m", "transport.cli", "serve", "--port", "0", "--data", str(data), *options]
-    environment = {**os.environ, "SESSION_API_KEY": "", "GREENROOM_RATE_LIMIT": "0"}
+    environment = {**os.environ, "SESSION_API_KEY": "", "GREENROOM_RATE_LIMIT": "0", **(settings or {})}
     with _process("greenroom", command, data.with_suffix(".log"), environment) as server:
         yield server
 

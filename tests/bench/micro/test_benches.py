@@ -43,3 +43,10 @@ def test_reading_tells_what_a_page_costs_anywhere_and_what_verifying_does(capsys
     told = capsys.readouterr().out
     for name in ("first", "middle", "last", "an event", "unverified"):
         assert name in told
+
+
+def test_actors_are_held_against_bare_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["actors", "--actors", "50", "--rounds", "1"])
+    told = capsys.readouterr().out
+    for name in ("50 at once", "a bare task", "an actor", "times the memory"):
+        assert name in told
