@@ -102,12 +102,12 @@ class ServerProcess:
         body = {} if first_message is None else {"initial_user_msg": first_message}
         return str(self.request("POST", "/api/conversations", body)["conversation_id"])
 
-    def events(self, conversation_id: str) -> list[dict[str, Any]]:
-        """Every event, page by page."""
+    def events(self, conversation_id: str, start: int = 0) -> list[dict[str, Any]]:
+        """Every event from this id on, page by page."""
         found: list[dict[str, Any]] = []
         more = True
         while more:
-            path = f"/api/conversations/{conversation_id}/events?limit=100&start_id={len(found)}"
+            path = f"/api/conversations/{conversation_id}/events?limit=100&start_id={start + len(found)}"
             page = self.request("GET", path)
             found += page["events"]
             more = page["has_more"]
@@ -121,9 +121,11 @@ class ServerProcess:
         self, conversation_id: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 10.0
     ) -> dict[str, Any]:
         """The first event that is wanted, waited for."""
-        deadline = time.monotonic() + seconds
+        deadline, seen = time.monotonic() + seconds, 0
         while time.monotonic() < deadline:
-            for event in self.events(conversation_id):
+            # Each is looked at once: asking for all of them again would keep the server from what is waited for.
+            for event in self.events(conversation_id, seen):
+                seen = event["id"] + 1
                 if wanted(event):
                     return event
             time.sleep(0.05)

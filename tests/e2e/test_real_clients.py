@@ -4,6 +4,7 @@ import json
 import queue
 import subprocess
 import time
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
@@ -104,10 +105,22 @@ def test_k31_npm_client_gets_exactly_what_it_missed(server: ServerProcess, trans
     assert [line["event"] for line in again if "event" in line] == expected
 
 
-@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
-def test_a_history_of_10000_events_reaches_both_clients_whole(server: ServerProcess, transports: list[str]) -> None:
+@pytest.fixture(scope="module")
+def long_history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, str]]:
+    """A server, and a conversation of 10,000 events, for whoever only reads it."""
+    server = ServerProcess(tmp_path_factory.mktemp("long") / "data")
+    server.start()
     conversation_id = server.create("/burst 10000 100")
     server.wait_for(conversation_id, "greenroom.run_ended", 60)
+    yield server, conversation_id
+    server.kill()
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
+def test_a_history_of_10000_events_reaches_both_clients_whole(
+    long_history: tuple[ServerProcess, str], transports: list[str]
+) -> None:
+    server, conversation_id = long_history
     stored = visible(server.events(conversation_id))
     assert len(stored) > 10_000
     client = PythonClient(server, conversation_id, -1, transports)
