@@ -39,6 +39,7 @@ async def test_k24_a_crash_after_the_effect_leaves_the_answer_a_success(
     async with opened(world) as registry:
         assert await registry.ref("a").ask("late bomb") == 1
         assert await registry.ref("a").ask("next") == 2
+        assert registry.dead_letters.statistics() == {}
     assert world.log == ["late bomb", "next"]
 
 

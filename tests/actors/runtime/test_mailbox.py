@@ -15,6 +15,7 @@ from actors.runtime import (
     MailboxStatistics,
     ServerFull,
 )
+from tests.actors.runtime.scribe import CountingReply
 
 
 def envelope(name: str, lane: Lane = Lane.WORK, size_bytes: int = 0) -> Envelope[str]:
@@ -82,6 +83,16 @@ async def test_k05_the_run_of_the_actor_waits_for_room_instead(autojump_clock: t
         await trio.testing.wait_all_tasks_blocked()
         assert taken(mailbox) == ["first"]
     assert taken(mailbox) == ["second"]
+
+
+def test_k24_the_first_answer_counts_and_no_other_is_heard() -> None:
+    for first, then in (("succeed", "fail"), ("fail", "succeed"), ("fail", "fail"), ("succeed", "succeed")):
+        heard = CountingReply()
+        answered = Envelope("m", reply=heard)
+        getattr(answered, first)(ServerFull())
+        getattr(answered, then)(MailboxFull("messages"))
+        assert len(heard.values) == 1
+        assert isinstance(heard.values[0], ServerFull) or heard.values[0] is ServerFull
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(Lane), st.integers(0, 9)) | st.integers(0, 2)))
