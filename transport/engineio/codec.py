@@ -96,7 +96,16 @@ def iter_payload(body: bytes) -> Iterator[Packet]:
         text = body.decode()
     except UnicodeDecodeError:
         raise PacketError("not UTF-8") from None
-    return (decode_text(part) for part in text.split(SEPARATOR))
+    return map(decode_text, _parts(text))
+
+
+def _parts(text: str) -> Iterator[str]:
+    # Not split(): a body of separators would be a list of a million texts before the first of them is looked at.
+    start = 0
+    while (end := text.find(SEPARATOR, start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _base64(text: str) -> bytes:

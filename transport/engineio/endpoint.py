@@ -31,6 +31,9 @@ ASGISend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BODY_DEADLINE_SECONDS = 30.0
 """4 MiB at 1 Mbit/s take 34 s; a client slower than that reconnects rather than trickles."""
 
+PACKETS_PER_TURN = 64
+"""Of one client, before others have their turn: a million packets fit into one body."""
+
 REFUSAL_SECONDS = 2.0
 """A refusal fits into any send buffer; whoever cannot take it goes without."""
 
@@ -216,12 +219,14 @@ class Endpoint:
     async def _loop(self, connection: Connection, websocket: WebSocket) -> None:
         session = connection.session
         while not websocket.closing:
-            for message in await websocket.receive():
+            for count, message in enumerate(await websocket.receive(), 1):
                 packet = decode_text(message) if isinstance(message, str) else decode_binary(message)
                 # Asked for each packet: a probe becomes the main transport in the middle of a batch.
                 received = session.received if connection.websocket is websocket else session.probe_received
                 connection.perform(received(packet, trio.current_time()))
-            if connection.held:
+                if count % PACKETS_PER_TURN == 0:
+                    await trio.lowlevel.checkpoint()
+            if connection.held and connection.websocket is websocket:
                 await connection.wait_released()
 
     # --- polling -------------------------------------------------------------------------------------------------
@@ -299,13 +304,15 @@ class Endpoint:
         if body is None:
             return 413  # A11: the session lives
         try:
-            for packet in iter_payload(body):
+            for count, packet in enumerate(iter_payload(body), 1):
                 connection.perform(connection.session.received(packet, trio.current_time()))
+                if count % PACKETS_PER_TURN == 0:
+                    await trio.lowlevel.checkpoint()
+                    await connection.wait_released()
         except ClientFault:
             connection.close(Reason.PARSE_ERROR)
             return 400  # A13
-        if connection.held:
-            await connection.wait_released()
+        await connection.wait_released()
         return 200
 
     async def _body(self, connection: Connection, receive: ASGIReceive) -> bytes | None:

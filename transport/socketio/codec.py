@@ -122,7 +122,10 @@ def _parse(text: str) -> tuple[Packet, int | None]:
         kind = _BINARY[kind]
     namespace, position = _namespace(text, position)
     packet_id, position = _packet_id(text, position)
-    data = _json(text[position:]) if position < len(text) else None
+    has_payload = position < len(text)
+    data = _json(text[position:]) if has_payload else None
+    if data is None and has_payload and kind is not PacketType.CONNECT_ERROR:
+        raise PacketError("null is no payload")  # E3, E16
     if count is None or data is None:  # attachments belong to something
         data = _checked(kind, data)
     return Packet(kind, namespace, data, packet_id), count

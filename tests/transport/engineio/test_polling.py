@@ -147,6 +147,25 @@ async def test_a16_a17_many_packets_come_in_and_sixteen_at_a_time_go_out() -> No
         assert [packet for answer in answers for packet in answer] == packets
 
 
+async def test_a16_a_body_of_very_many_packets_delays_nobody_else() -> None:
+    async with open_wire() as wire:
+        sid, other = await joined(wire), await wire.joined()
+        done = trio.Event()
+
+        async def flood() -> None:
+            assert await wire.post(sid, b"6" + b"\x1e6" * 499_999) == (200, b"ok")
+            done.set()
+
+        wire.nursery.start_soon(flood)
+        turns = 0
+        with trio.fail_after(PATIENCE_SECONDS):
+            while not done.is_set():
+                await other.text('42["x"]')
+                await other.says('42["x"]')
+                turns += 1
+        assert turns > 20  # one, where a body is dealt with in one go
+
+
 async def test_a21_a22_headers_of_answers() -> None:
     async with open_wire() as wire:
         raw = await wire.raw()
@@ -205,7 +224,7 @@ async def test_e25_last_packets_that_nobody_fetches_are_forgotten_in_time() -> N
 
 
 async def test_c4_c6_a_poller_that_stays_away_is_forgotten() -> None:
-    async with open_wire(ping_interval_seconds=0.1, ping_timeout_seconds=0.1) as wire:
+    async with open_wire(ping_interval_seconds=0.5, ping_timeout_seconds=0.1) as wire:
         sid = await joined(wire)
         with trio.fail_after(PATIENCE_SECONDS):
             while not wire.echo.reasons:
