@@ -34,8 +34,9 @@ def test_the_documents_do_name_tests() -> None:
     assert counts["README.md"] > 20
 
 
-RUNTIME = (ROOT / "docs" / "runtime.md").read_text()
-PROGRAMS = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", RUNTIME, re.DOTALL)
+RUNTIME, SOCKETIO = ((ROOT / "docs" / name).read_text() for name in ("runtime.md", "socketio.md"))
+PROGRAM = re.compile(r"```python\n(.*?)```\n```text\n(.*?)```", re.DOTALL)
+PROGRAMS = PROGRAM.findall(RUNTIME) + PROGRAM.findall(SOCKETIO)
 
 
 def test_every_rule_of_the_kernel_is_proved_by_tests_that_name_it() -> None:
@@ -45,14 +46,25 @@ def test_every_rule_of_the_kernel_is_proved_by_tests_that_name_it() -> None:
         assert f"::test_k{int(rule):02}_" in row or int(rule) == 3
 
 
-def test_the_programs_of_the_page_are_all_followed_by_what_they_print() -> None:
-    assert len(PROGRAMS) == RUNTIME.count("```python") == 3
+def test_the_programs_of_the_pages_are_all_followed_by_what_they_print() -> None:
+    assert len(PROGRAMS) == RUNTIME.count("```python") + SOCKETIO.count("```python") == 6
 
 
 @pytest.mark.parametrize(("program", "printed"), PROGRAMS)
-def test_a_program_of_the_page_prints_what_it_says(
+def test_a_program_of_a_page_prints_what_it_says(
     program: str, printed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with structlog.testing.capture_logs():
-        exec(compile(program, "docs/runtime.md", "exec"), {"__name__": "__main__"})  # noqa: S102 - it is our own page
+        exec(compile(program, "a page", "exec"), {"__name__": "__main__"})  # noqa: S102 - it is our own page
     assert capsys.readouterr().out == printed
+
+
+EDGES = (ROOT / "docs" / "socketio-conformance.md").read_text()
+COUNTS = {"A": 30, "B": 15, "C": 6, "D": 13, "E": 35}
+
+
+def test_every_edge_of_the_protocols_has_a_row_with_a_test_that_names_it() -> None:
+    rows = re.findall(r"^\| ([A-E]\d+) \|(.*)$", EDGES, re.MULTILINE)
+    assert [edge for edge, _ in rows] == [f"{part}{n}" for part, count in COUNTS.items() for n in range(1, count + 1)]
+    unnamed = [edge for edge, row in rows if not re.search(rf"test_(\w+_)?{edge.lower()}_", row)]
+    assert unnamed == []

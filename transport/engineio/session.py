@@ -195,7 +195,9 @@ class Session:
         if self._heartbeat is not _Heartbeat.RESTING:
             return self.close(Reason.PING_TIMEOUT)  # C2
         self._heartbeat = _Heartbeat.AWAITING_PONG
-        self._heartbeat_due = now + self.ping_timeout_seconds
+        # From when the ping was due, so that a busy server does not come later and later; but where it is very late,
+        # the client gets half of its time at least.
+        self._heartbeat_due = max(self._heartbeat_due, now - self.ping_timeout_seconds / 2) + self.ping_timeout_seconds
         return (Send(PING),)
 
     # -- the upgrade

@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from transport.engineio.connection import Connection as EngineConnection
+from transport.engineio.options import Options
 from transport.engineio.session import Reason
 from transport.errors import AckTimeout, ConnectionClosed
 from transport.socketio import codec
@@ -48,7 +49,7 @@ class Connection:
         self.joined = False
         self._engine = engine
         self._home = home
-        self._acks: Acks[_Waiter] = Acks(engine.options.acks_max)
+        self._acks: Acks[_Waiter] = Acks(self.options.acks_max)
         # Its tasks live while it is in its namespace, which may be shorter than the Engine.IO connection.
         self._scopes: set[trio.CancelScope] = set()
         self._left: Reason | None = None
@@ -75,6 +76,10 @@ class Connection:
     def remote(self) -> str:
         """The address of the other end of the socket: behind a proxy, the proxy's."""
         return self._engine.peer.remote
+
+    @property
+    def options(self) -> Options:
+        return self._engine.options
 
     @property
     def closed(self) -> bool:
@@ -117,7 +122,7 @@ class Connection:
             raise ConnectionClosed(self._farewell())
         answer = _Answer()
         asked_id = self._ask(answer, name, args)
-        seconds = self._engine.options.ack_timeout_seconds if timeout_seconds is None else timeout_seconds
+        seconds = self.options.ack_timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
             with trio.move_on_after(seconds):
                 await answer.come.wait()

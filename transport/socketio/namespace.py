@@ -15,7 +15,6 @@ import attrs
 import structlog
 import trio
 
-from transport.engineio.options import Options
 from transport.errors import EventRefused
 from transport.socketio import codec
 from transport.socketio.connection import Ack, Connection
@@ -37,9 +36,7 @@ class Namespace:
     the function of the one before has returned. A function that crashes ends its client's connection, no other.
     """
 
-    def __init__(self, options: Options | None = None) -> None:
-        """Of the options, the marks of the inbox are used here."""
-        self._options = options or Options()
+    def __init__(self) -> None:
         self._events: dict[str, _Function] = {}
         self._decide: Callable[..., Any] | None = None
         self._welcome: _Function | None = None
@@ -118,7 +115,7 @@ class Namespace:
 
     def connected(self, connection: Connection) -> None:
         """See `Handler`."""
-        inbox = self._inboxes[connection] = _Inbox(connection, self._options)
+        inbox = self._inboxes[connection] = _Inbox(connection)
         if self._welcome is not None:
             inbox.take(_Job(self._welcome, [], None, 0))
 
@@ -175,10 +172,8 @@ class _Inbox:
     """What one client has sent and no function has taken yet. Plain functions run at once when nothing is before them;
     for the rest there is one task, made when it is first needed."""
 
-    def __init__(self, connection: Connection, options: Options) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._high_bytes = options.inbox_high_bytes
-        self._low_bytes = options.inbox_low_bytes
         self._jobs: deque[_Job] = deque()
         self._bytes = 0
         self._is_busy = False
@@ -190,7 +185,7 @@ class _Inbox:
             return
         self._jobs.append(job)
         self._bytes += job.cost_bytes
-        if self._bytes > self._high_bytes:
+        if self._bytes > self._connection.options.inbox_high_bytes:
             self._connection.hold()
         self._wake()
 
@@ -210,7 +205,7 @@ class _Inbox:
             await self._run_async(job)
             self._is_busy = False
             self._bytes -= job.cost_bytes
-            if self._bytes <= self._low_bytes:
+            if self._bytes <= self._connection.options.inbox_low_bytes:
                 self._connection.release()
 
     def _run(self, job: _Job) -> None:

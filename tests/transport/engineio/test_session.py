@@ -67,6 +67,15 @@ def test_c2_no_pong_in_time_closes() -> None:
     assert it.tick(100) == ()
 
 
+@pytest.mark.parametrize(("late", "deadline"), [(0.5, 45), (10, 45), (100, 135)])
+def test_c2_the_timeout_counts_from_when_the_ping_was_due_but_leaves_half_of_itself(
+    late: float, deadline: float
+) -> None:
+    it = session()
+    it.tick(25 + late)
+    assert it.deadline == deadline
+
+
 def test_c3_other_packets_extend_the_wait_once_per_ping() -> None:
     it = session()
     it.tick(25)

@@ -49,7 +49,7 @@ async def test_b1_b2_b3_a_refused_upgrade_is_http(query: str) -> None:
         assert (status, headers["content-type"], headers["connection"]) == (400, "text/html", "close")
 
 
-async def test_b4_deflate_is_not_negotiated() -> None:
+async def test_b4_e31_deflate_is_not_negotiated() -> None:
     async with open_wire() as wire:
         raw = await wire.raw()
         await raw.send(upgrade_request("", "Sec-WebSocket-Extensions: permessage-deflate"))

@@ -250,7 +250,7 @@ async def test_e3_auth_that_is_no_object_ends_the_connection(payload: str) -> No
         pytest.param([b"\x83\xa4type\x02"], id="E34 msgpack"),
     ],
 )
-async def test_what_no_client_may_send_ends_its_connection_and_is_called_a_parse_error(
+async def test_e4_e5_e10_e11_e13_e16_e17_e18_e19_e34_what_no_client_may_send_is_a_parse_error(
     packets: list[str | bytes],
 ) -> None:
     async with open_wire() as wire:

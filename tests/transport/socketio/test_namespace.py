@@ -104,15 +104,14 @@ async def test_a_slow_function_of_one_client_delays_no_other() -> None:
 
 
 async def test_a_client_whose_functions_are_behind_is_not_read_and_loses_nothing() -> None:
-    namespace = Namespace(Options(inbox_high_bytes=20_000, inbox_low_bytes=5_000))
-    done, gate = [], trio.Event()
+    namespace, done, gate = Namespace(), [], trio.Event()
 
     @namespace.on("n")
     async def _(_: Connection, number: int, _filling: str) -> None:
         await gate.wait()
         done.append(number)
 
-    async with open_server(namespace) as lounge:
+    async with open_server(namespace, inbox_high_bytes=20_000, inbox_low_bytes=5_000) as lounge:
         raw = await lounge.member()
         [connection] = namespace.connections
 
