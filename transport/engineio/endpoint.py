@@ -37,8 +37,6 @@ PACKETS_PER_TURN = 64
 REFUSAL_SECONDS = 2.0
 """A refusal fits into any send buffer; whoever cannot take it goes without."""
 
-FORBIDDEN = handshake.Refusal(handshake.Problem.FORBIDDEN, 403)
-
 JSON = b"application/json"
 TEXT = b"text/plain; charset=UTF-8"
 
@@ -149,7 +147,7 @@ class Endpoint:
             return
         peer = Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote)
         if asked.sid is None and not self._admits(peer):
-            await refuse_upgrade(stream, "403 Forbidden", FORBIDDEN.words)
+            await refuse_upgrade(stream, "403 Forbidden", handshake.FORBIDDEN.words)
             return
         options = self._options
         websocket = WebSocket(stream, options.max_payload_bytes, options.write_timeout_seconds)
@@ -246,7 +244,7 @@ class Endpoint:
             if self._admits(peer):
                 await self._get(await self._open(peer, Transport.POLLING), receive, send)
             else:
-                await _answer(send, FORBIDDEN.status, FORBIDDEN.body, JSON)
+                await _answer(send, handshake.FORBIDDEN.status, handshake.FORBIDDEN.body, JSON)
         else:
             await self._poll(self._connections[asked.sid], scope, receive, send)
 

@@ -13,7 +13,7 @@ import orjson
 
 from transport.engineio.session import Transport
 
-__all__ = ["Ask", "Problem", "Query", "Refusal", "check", "parse_query"]
+__all__ = ["FORBIDDEN", "Ask", "Problem", "Query", "Refusal", "check", "parse_query"]
 
 # A handshake needs five keys; what an application adds is small. Beyond this it is an attack on the parser.
 QUERY_FIELDS_MAX = 64
@@ -45,6 +45,10 @@ class Refusal:
     @property
     def words(self) -> str:
         return self.problem.value[1]
+
+
+FORBIDDEN = Refusal(Problem.FORBIDDEN, 403)
+"""For whoever may not come in, whatever is asked."""
 
 
 @attrs.frozen

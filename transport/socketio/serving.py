@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
-from transport.engineio.handshake import Problem, Refusal
+from transport.engineio.handshake import FORBIDDEN
 from transport.origins import OriginPolicy, is_loopback
 from transport.socketio.server import Server
 
@@ -21,8 +21,6 @@ PATH = "/socket.io/"
 
 STAGGER_SECONDS = 1.0
 """Over which the clients of a server that stops are sent away; they come back after a second or more (E35)."""
-
-FORBIDDEN = Refusal(Problem.FORBIDDEN, 403)
 
 
 async def serve(
