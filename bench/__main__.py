@@ -14,6 +14,7 @@ from pathlib import Path
 import trio
 
 from bench.client import ClientError
+from bench.report import first_failure
 from bench.servers import ServerError
 
 BENCHES = {
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with tempfile.TemporaryDirectory(prefix="greenroom-bench-", dir=arguments.folder) as folder:
             trio.run(bench.run, arguments, Path(folder))
     except* (ClientError, ServerError, trio.TooSlowError, OSError) as failures:
-        sys.exit(f"bench: {failures.exceptions[0]}")
+        sys.exit(f"bench: {first_failure(failures)}")
 
 
 def _chosen(words: list[str]) -> tuple[str, list[str]]:

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import attrs
 import orjson
@@ -27,6 +26,7 @@ import trio
 
 from bench.checkers import Event, Violation, check_acknowledged, check_creations, check_keys, check_log, check_view
 from bench.client import ClientError
+from bench.report import first_failure
 from bench.servers import Server, ServerError, greenroom
 from bench.voices import Founder, Voice
 
@@ -198,12 +198,8 @@ def main() -> None:
     try:
         findings = trio.run(run_campaign, campaign, folder)
     except* (Violation, ClientError, ServerError, OSError) as failures:
-        sys.exit(f"bench.crash: seed {campaign.seed}: {_first(failures)}\nthe data are in {folder}")
+        sys.exit(f"bench.crash: seed {campaign.seed}: {first_failure(failures)}\nthe data are in {folder}")
     print(_report(campaign, findings))
-
-
-def _first(failure: BaseException) -> Any:
-    return _first(failure.exceptions[0]) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 if __name__ == "__main__":

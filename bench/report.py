@@ -6,7 +6,7 @@ from statistics import median
 from bench.baseline import RawSyncs
 from bench.round_trip import Measured
 
-__all__ = ["comparison", "nearest_rank", "raw_line", "spread", "table"]
+__all__ = ["comparison", "first_failure", "nearest_rank", "raw_line", "spread", "table"]
 
 
 def raw_line(raws: Sequence[RawSyncs]) -> str:
@@ -50,3 +50,8 @@ def spread(ratios: Sequence[float]) -> str:
 def nearest_rank(values: Sequence[float], share: float) -> float:
     """The value that so large a share does not exceed; `share` from 0 to 1."""
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]
+
+
+def first_failure(failure: BaseException) -> BaseException:
+    """One of those that nurseries have wrapped, for the one line that is told."""
+    return first_failure(failure.exceptions[0]) if isinstance(failure, BaseExceptionGroup) else failure

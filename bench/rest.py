@@ -1,4 +1,4 @@
-"""One connection to a server's REST API, kept open: a question costs its answer and no handshake.
+"""One connection to a server's REST API, kept open as long as the server likes: a question costs its answer alone.
 
 What lives here: HTTP as a client speaks it, out of h11, and how long a server takes to answer while it does other
 things. What must not: what is asked of it.
@@ -29,15 +29,17 @@ BEAT_SECONDS = 0.02
 class Rest:
     """Made by `open_rest`. One task at a time may ask."""
 
-    def __init__(self, stream: trio.SocketStream, host: str) -> None:
+    def __init__(self, stream: trio.SocketStream, host: str, port: int) -> None:
         self._stream = stream
-        self._host = host
+        self._address = (host, port)
         self._connection = h11.Connection(h11.CLIENT)
 
     async def ask(self, method: str, path: str, body: object = None) -> bytes:
         """The body of the answer. Raises `ServerError` when it is no success, or the connection is lost."""
         data = b"" if body is None else orjson.dumps(body)
-        headers = [("Host", self._host), ("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+        if self._connection.our_state is h11.MUST_CLOSE:
+            await self._reconnect()
+        headers = [("Host", self._address[0]), ("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
         await self._send(h11.Request(method=method, target=path, headers=headers))
         await self._send(h11.Data(data=data))
         await self._send(h11.EndOfMessage())
@@ -46,6 +48,14 @@ class Rest:
         if status >= 300:
             raise ServerError(f"{method} {path}: {status} {answer[:200]!r}")
         return answer
+
+    async def _reconnect(self) -> None:
+        """Servers want that after so many questions; ours, which is hypercorn there, after a thousand."""
+        await self._stream.aclose()
+        self._stream, self._connection = await trio.open_tcp_stream(*self._address), h11.Connection(h11.CLIENT)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
     async def _send(self, event: h11.Event) -> None:
         try:
@@ -63,7 +73,8 @@ class Rest:
                     parts += data
                 case h11.ConnectionClosed():
                     raise ServerError("the server closed the connection")
-        self._connection.start_next_cycle()
+        if self._connection.our_state is not h11.MUST_CLOSE:
+            self._connection.start_next_cycle()
         return status, bytes(parts)
 
     async def _event(self) -> object:
@@ -79,8 +90,12 @@ class Rest:
 async def open_rest(url: str) -> AsyncIterator[Rest]:
     """A connection for the block. Raises `OSError`."""
     parts = urlsplit(url)
-    async with await trio.open_tcp_stream(parts.hostname or "", parts.port or 80) as stream:
-        yield Rest(stream, parts.netloc)
+    address = parts.hostname or "", parts.port or 80
+    rest = Rest(await trio.open_tcp_stream(*address), *address)
+    try:
+        yield rest
+    finally:
+        await rest.aclose()
 
 
 @asynccontextmanager

@@ -39,8 +39,8 @@ ACTORS_LIMIT = 100
 ACTORS_LIMIT_MAX = 10_000
 """As many as one process keeps in memory (README, "How fast")."""
 
-PIECE_ACTORS = 50
-"""After so many everybody else has a turn: a millisecond or two."""
+PIECE_ACTORS = 10
+"""After so many everybody else has a turn: an answer to somebody else takes some ten of them."""
 
 
 def blueprint(conversations: Conversations, tree: Callable[[], SupervisorStatistics]) -> Blueprint:
