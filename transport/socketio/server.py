@@ -103,17 +103,18 @@ class _Client:
             case session.Event(namespace, name, args, packet_id):
                 self._event(self._connections[namespace], name, args, packet_id)
             case session.Acked(namespace, packet_id, args):
-                connection = self._connections[namespace]
-                self._run_handler(connection, lambda: connection.acknowledged(packet_id, args))
+                self._acked(self._connections[namespace], packet_id, args)
 
     def _event(self, connection: Connection, name: str, args: list[Any], packet_id: int | None) -> None:
         ack = Ack(connection, packet_id) if packet_id is not None else None
-        received, size_bytes = self._handlers[connection.namespace].received, self._packet_bytes
-        self._run_handler(connection, lambda: received(connection, name, args, ack, size_bytes=size_bytes))
-
-    def _run_handler(self, connection: Connection, handler: Callable[[], None]) -> None:
         with connection_guard("handler_crashed", connection.facts) as outcome:
-            handler()
+            self._handlers[connection.namespace].received(connection, name, args, ack, size_bytes=self._packet_bytes)
+        if outcome.crashed:
+            self._engine.close(Reason.FORCED_SERVER_CLOSE)
+
+    def _acked(self, connection: Connection, packet_id: int | None, args: list[Any]) -> None:
+        with connection_guard("ack_callback_crashed", connection.facts) as outcome:
+            connection.acknowledged(packet_id, args)
         if outcome.crashed:
             self._engine.close(Reason.FORCED_SERVER_CLOSE)
 
