@@ -1,10 +1,11 @@
 """Where Engine.IO sessions begin and are found again: WebSocket upgrades and the ASGI polling app.
 
-What must not live here: legality (`handshake`, `session`), namespaces. The endpoint owns the sessions' tasks.
+What must not live here: legality (`handshake`, `session`), what a GET or a POST of a session does (`polling`),
+namespaces. The endpoint owns the sessions' tasks.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -12,9 +13,10 @@ import structlog
 import trio
 
 from transport.engineio import handshake
-from transport.engineio.codec import decode_binary, decode_text, encode_open, encode_payload, iter_payload
+from transport.engineio.codec import decode_binary, decode_text, encode_open
 from transport.engineio.connection import Connection, Peer
-from transport.engineio.options import Options
+from transport.engineio.options import PACKETS_PER_TURN, Options
+from transport.engineio.polling import JSON, TEXT, ASGIReceive, ASGIScope, ASGISend, answer, get, poll
 from transport.engineio.session import Reason, Transport
 from transport.engineio.websocket import WebSocket
 from transport.errors import ClientFault, NetworkFault, PacketError
@@ -24,21 +26,8 @@ __all__ = ["Endpoint", "Upgrade", "everybody", "refuse_upgrade"]
 
 logger = structlog.get_logger(__name__)
 
-ASGIScope = MutableMapping[str, Any]
-ASGIReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-ASGISend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-BODY_DEADLINE_SECONDS = 30.0
-"""4 MiB at 1 Mbit/s take 34 s; a client slower than that reconnects rather than trickles."""
-
-PACKETS_PER_TURN = 64
-"""Of one client, before others have their turn: a million packets fit into one body."""
-
 REFUSAL_SECONDS = 2.0
 """A refusal fits into any send buffer; whoever cannot take it goes without."""
-
-JSON = b"application/json"
-TEXT = b"text/plain; charset=UTF-8"
 
 
 @attrs.frozen
@@ -235,101 +224,18 @@ class Endpoint:
         asked = handshake.check(scope["method"], query, self._transports, websocket=False)
         if isinstance(asked, handshake.Refusal) or query is None:
             body = asked.body if isinstance(asked, handshake.Refusal) else b""
-            await _answer(send, 400, body, JSON)
+            await answer(send, 400, body, JSON)
         elif asked.sid is None and self._is_full():
-            await _answer(send, 503, b"", TEXT)
+            await answer(send, 503, b"", TEXT)
         elif asked.sid is None:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             peer = Peer(query.last, query.all, headers, (scope.get("client") or ("",))[0])
             if self._admits(peer):
-                await self._get(await self._open(peer, Transport.POLLING), receive, send)
+                await get(await self._open(peer, Transport.POLLING), receive, send)
             else:
-                await _answer(send, handshake.FORBIDDEN.status, handshake.FORBIDDEN.body, JSON)
+                await answer(send, handshake.FORBIDDEN.status, handshake.FORBIDDEN.body, JSON)
         else:
-            await self._poll(self._connections[asked.sid], scope, receive, send)
-
-    async def _poll(self, connection: Connection, scope: ASGIScope, receive: ASGIReceive, send: ASGISend) -> None:
-        # Without an answer, hypercorn answers 500.
-        with connection_guard("poll_crashed", connection.facts):
-            if scope["method"] == "GET":
-                await self._get(connection, receive, send)
-            else:
-                binary = (b"content-type", b"application/octet-stream") in scope["headers"]
-                await self._post(connection, receive, send, is_binary=binary)
-
-    async def _get(self, connection: Connection, receive: ASGIReceive, send: ASGISend) -> None:
-        if connection.polling:
-            connection.close(Reason.TRANSPORT_ERROR)  # A8
-            await _answer(send, 400, b"", TEXT)
-            return
-        connection.polling = True
-        try:
-            frames = await self._wait_frames(connection, receive)
-        finally:
-            connection.polling = False
-        await _answer(send, 200, encode_payload(frames) if frames else b"1", TEXT)
-
-    async def _wait_frames(self, connection: Connection, receive: ASGIReceive) -> list[Any]:
-        frames: list[Any] = []
-
-        async def watch(scope: trio.CancelScope) -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            connection.close(Reason.TRANSPORT_ERROR)  # A10
-            scope.cancel()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch, nursery.cancel_scope)
-            frames = await connection.wait_frames()
-            nursery.cancel_scope.cancel()
-        return frames
-
-    async def _post(self, connection: Connection, receive: ASGIReceive, send: ASGISend, *, is_binary: bool) -> None:
-        if connection.posting or is_binary:
-            connection.close(Reason.TRANSPORT_ERROR)  # A9, A12
-            await _answer(send, 400, b"", TEXT)
-            return
-        connection.posting = True
-        try:
-            status = await self._take_post(connection, receive)
-        finally:
-            connection.posting = False
-        await _answer(send, status, b"ok" if status == 200 else b"", b"text/html" if status == 200 else TEXT)
-
-    async def _take_post(self, connection: Connection, receive: ASGIReceive) -> int:
-        """The status to answer with."""
-        body = await self._body(connection, receive)
-        if body is None:
-            return 413  # A11: the session lives
-        try:
-            for count, packet in enumerate(iter_payload(body), 1):
-                connection.perform(connection.session.received(packet, trio.current_time()))
-                if count % PACKETS_PER_TURN == 0:
-                    await trio.lowlevel.checkpoint()
-                    await connection.wait_released()
-        except ClientFault:
-            connection.close(Reason.PARSE_ERROR)
-            return 400  # A13
-        await connection.wait_released()
-        return 200
-
-    async def _body(self, connection: Connection, receive: ASGIReceive) -> bytes | None:
-        parts: list[bytes] = []
-        total, more = 0, True
-        with trio.move_on_after(BODY_DEADLINE_SECONDS) as scope:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    connection.close(Reason.TRANSPORT_ERROR)  # A10
-                    return b""
-                parts.append(message.get("body", b""))
-                total += len(parts[-1])
-                if total > self._options.max_payload_bytes:
-                    return None
-                more = message.get("more_body", False)
-        if scope.cancelled_caught:
-            connection.close(Reason.TRANSPORT_ERROR)
-        return b"".join(parts)
+            await poll(self._connections[asked.sid], scope, receive, send)
 
     def statistics(self) -> dict[str, int]:
         return {"sessions": len(self._connections), "slow_readers_closed": self._slow_readers_closed}
@@ -349,13 +255,3 @@ async def refuse_upgrade(
     )
     with trio.move_on_after(REFUSAL_SECONDS):
         await stream.send_all((head + words).encode())
-
-
-async def _answer(send: ASGISend, status: int, body: bytes, content_type: bytes) -> None:
-    headers = [
-        (b"content-type", content_type),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -2,7 +2,10 @@
 
 import attrs
 
-__all__ = ["Options"]
+__all__ = ["PACKETS_PER_TURN", "Options"]
+
+PACKETS_PER_TURN = 64
+"""Of one client, before others have their turn: a million packets fit into one polling body."""
 
 
 @attrs.frozen(kw_only=True)

@@ -4,7 +4,7 @@ What must not live here: anything that a larger application has of its own. Such
 mounts it in its own front, as `transport.front` does.
 """
 
-from collections.abc import Callable, Collection, Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any
 
 import attrs
@@ -12,6 +12,7 @@ import trio
 
 from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.handshake import FORBIDDEN
+from transport.engineio.polling import JSON, TEXT, answer
 from transport.origins import OriginPolicy, is_loopback
 from transport.socketio.server import Server
 
@@ -72,16 +73,16 @@ class _Door:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         origin = headers.get("origin")
         if not scope["path"].startswith(self.path):
-            await _answer(send, 404, b"")
+            await answer(send, 404, b"", TEXT)
         elif self.policy.objection(headers.get("host", ""), origin) is not None:
-            await _answer(send, FORBIDDEN.status, FORBIDDEN.body)
+            await answer(send, FORBIDDEN.status, FORBIDDEN.body, JSON)
         else:
             asked = headers.get("access-control-request-headers", "")
-            answer = with_headers(send, self.policy.cors_headers(origin, asked))
+            permitting = with_headers(send, self.policy.cors_headers(origin, asked))
             if scope["method"] == "OPTIONS":
-                await _answer(answer, 204, b"")
+                await answer(permitting, 204, b"", TEXT)
             else:
-                await self.endpoint.polling(scope, receive, answer)
+                await self.endpoint.polling(scope, receive, permitting)
 
     async def upgrade(self, stream: trio.SocketStream, asked: Upgrade) -> None:
         """A page's WebSocket is held back by no browser, so its Origin is looked at here (A25)."""
@@ -92,12 +93,6 @@ class _Door:
             await refuse_upgrade(stream, "403 Forbidden", FORBIDDEN.words)
         else:
             await self.endpoint.websocket(stream, asked)
-
-
-async def _answer(send: Callable[..., Any], status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def with_headers(send: Any, headers: Mapping[str, str]) -> Any:
