@@ -195,21 +195,10 @@ def everything(disk: Disk, path: str = "") -> dict[str, bytes | None]:
     return found
 
 
-@pytest.fixture(scope="module")
-def local_disk(tmp_path_factory: pytest.TempPathFactory) -> LocalDisk:
-    """One for many examples: the kernel takes a tenth of a second to take back what it gave for syncing."""
-    return LocalDisk(tmp_path_factory.mktemp("disk"))
-
-
-@given(
-    actions=st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(PATHS), st.sampled_from(PATHS)), max_size=25)
-)
-def test_whatever_is_done_to_them_all_disks_answer_and_end_alike(
-    local_disk: LocalDisk, actions: Sequence[Action]
-) -> None:
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(PATHS), st.sampled_from(PATHS)), max_size=25))
+def test_whatever_is_done_to_them_all_disks_answer_and_end_alike(actions: Sequence[Action]) -> None:
     with TemporaryDirectory() as folder:
-        local_disk.root = Path(folder)
-        disks: list[Disk] = [local_disk, MemoryDisk(), SimDisk(), SimDisk(piece_bytes=2)]
+        disks: list[Disk] = [LocalDisk(Path(folder)), MemoryDisk(), SimDisk(), SimDisk(piece_bytes=2)]
         files: list[list[AppendFile]] = [[disk.open_append("first")] for disk in disks]
         for action in actions:
             real, *fakes = [outcome(disk, opened, action) for disk, opened in zip(disks, files, strict=True)]
