@@ -75,10 +75,11 @@ class Server:
 
 @contextmanager
 def greenroom(data: Path, *options: str, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Our server, with its data in this folder and the default durability, open to us: no key, and no limit of rate,
-    which one address that creates thousands of conversations would meet. `settings` are further variables."""
+    """Our server, with its data in this folder and the default durability, open to us: no key, and no limit of rate or
+    of connections, which one address that is a crowd would meet. `settings` are further variables."""
     command = [sys.executable, "-m", "transport.cli", "serve", "--port", "0", "--data", str(data), *options]
-    environment = {**os.environ, "SESSION_API_KEY": "", "GREENROOM_RATE_LIMIT": "0", **(settings or {})}
+    open_door = {"SESSION_API_KEY": "", "GREENROOM_RATE_LIMIT": "0", "GREENROOM_CONNECTIONS_PER_ADDRESS": "1000000"}
+    environment = {**os.environ, **open_door, **(settings or {})}
     with _process("greenroom", command, data.with_suffix(".log"), environment) as server:
         yield server
 

@@ -19,7 +19,7 @@ from storage.replacing import replace_whole
 from storage.syncing import SyncThreads, sync_by_kernel
 from storage.threads import Threads
 
-__all__ = ["LocalDisk"]
+__all__ = ["LocalDisk", "descriptors_of_logs_max"]
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ def _put_note(file: TextIO, note: str) -> None:
     file.flush()
 
 
-def _open_files_max() -> int:
+def descriptors_of_logs_max() -> int:
     """Half of what the process may open: the rest is for connections, and for files that are read."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return OPEN_FILES_MAX if soft == resource.RLIM_INFINITY else min(soft // 2, OPEN_FILES_MAX)
@@ -69,7 +69,7 @@ class LocalDisk:
     def __init__(self, root: Path, open_files_max: int | None = None) -> None:
         self.root = root
         self._prefix = f"{root}/"
-        self._descriptors = Descriptors(_open_files_max() if open_files_max is None else open_files_max)
+        self._descriptors = Descriptors(descriptors_of_logs_max() if open_files_max is None else open_files_max)
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except FileExistsError:

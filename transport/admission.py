@@ -69,7 +69,7 @@ class Admission:
         path = target.partition("?")[0]
         if path in HEALTH:
             return None
-        address = self._address(headers, peer)
+        address = self.address(headers, peer)
         verdict = self._look(headers, {}, address)
         if isinstance(verdict, Denial):
             return verdict
@@ -85,7 +85,7 @@ class Admission:
     def handshake(self, headers: Mapping[str, str], query: Mapping[str, str], peer: str) -> Denial | None:
         """Why a new Engine.IO session is refused before it is one. One without the right key is let in this often, to
         be told so by its `44` (contract §2.2)."""
-        address = self._address(headers, peer)
+        address = self.address(headers, peer)
         verdict = self._look(headers, query, address)
         if isinstance(verdict, Denial):
             return verdict
@@ -103,7 +103,7 @@ class Admission:
         """The headers that log a browser in with this key, or why not."""
         if self.key is None:
             return {}
-        verdict = self._judge(self.key, shown, self._address(headers, peer))
+        verdict = self._judge(self.key, shown, self.address(headers, peer))
         if isinstance(verdict, Denial):
             return verdict
         if verdict is not Verdict.RIGHT:
@@ -139,7 +139,8 @@ class Admission:
                 return wait
         return self._same_guess.take((guess, address), now)
 
-    def _address(self, headers: Mapping[str, str], peer: str) -> str:
+    def address(self, headers: Mapping[str, str], peer: str) -> str:
+        """Whom a request counts for."""
         return self.proxies.client(peer, headers.get("x-forwarded-for", ""))
 
     def _cookie(self, value: str, seconds: int, headers: Mapping[str, str], peer: str) -> str:

@@ -2,6 +2,7 @@
 
 import gc
 import resource
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,7 +28,7 @@ from actors.settings.keeper import Keeper, open_keeper
 from storage.arrears import OWED_SECONDS_MAX
 from storage.committer import Durability
 from storage.disk import Disk
-from storage.local_disk import LocalDisk
+from storage.local_disk import LocalDisk, descriptors_of_logs_max
 from storage.memory_disk import MemoryDisk
 from storage.secrets import open_safe
 from storage.store import Store, open_store
@@ -36,6 +37,8 @@ from transport.addresses import http_address
 from transport.admission import Admission
 from transport.auth import SessionKey
 from transport.config import Config
+from transport.doorway import Doorway
+from transport.engineio.connection import Peer
 from transport.engineio.endpoint import Endpoint
 from transport.engineio.options import Options
 from transport.front import ASGIApp, Front
@@ -58,6 +61,9 @@ logger = structlog.get_logger(__name__)
 
 V0_PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 """V0 announces this (contract §2.1)."""
+
+DESCRIPTORS_SPARE = 128
+"""For what is neither a connection nor a log that is written to: files that are read, the pipes of sandboxes."""
 
 STAGGER_SECONDS = 1.0
 """Over which the clients of a server that shuts down are sent away; they come back after a second or more."""
@@ -113,8 +119,9 @@ async def _serve(config: Config, disk: Disk, command: str, shutdown: Shutdown) -
         admission = _admission(config)
         refusals = Refusals()
         gateway = Gateway(conversations, admission, refusals)
-        wire = Options(max_payload_bytes=V0_PAYLOAD_BYTES_MAX, unknown_namespace_body="Unable to connect")
-        endpoint = Server({"/": gateway}, wire).endpoint
+        wire = _wire(config)
+        endpoint = Server({"/": gateway}, wire, whose=partial(_whose, admission)).endpoint
+        doorway = Doorway(endpoint.limits, admission.proxies.owner)
         policy = OriginPolicy(
             on_loopback=is_loopback(config.host),
             permitted_origins=config.permitted_cors_origins,
@@ -140,7 +147,7 @@ async def _serve(config: Config, disk: Disk, command: str, shutdown: Shutdown) -
             await sessions.start(endpoint.run)
             async with trio.open_nursery() as connections:
                 front = Front(cast("ASGIApp", rest), endpoint, policy, admission, refusals)
-                connections.start_soon(serve, listeners, front.app, front.upgrade, shutdown.begun)
+                connections.start_soon(serve, listeners, front.app, front.upgrade, shutdown.begun, doorway)
                 _settle()
                 _tell_ready(config, listeners, command, maker.warning)
                 await shutdown.begun.wait()
@@ -186,6 +193,28 @@ def _rules(config: Config, keeper: Keeper) -> Rules:
         busy=BusyPolicy(config.busy_policy),
         judge=partial(_judge, _operators_choice(config), keeper),
     )
+
+
+def _wire(config: Config) -> Options:
+    connections_max = min(config.connections_max, _connections_possible())
+    if connections_max < config.connections_max:
+        logger.warning("connections_limited_by_descriptors", possible=connections_max, wanted=config.connections_max)
+    return Options(
+        max_payload_bytes=V0_PAYLOAD_BYTES_MAX,
+        unknown_namespace_body="Unable to connect",
+        sessions_max=config.connections_max,
+        connections_max=connections_max,
+        connections_per_address=config.connections_per_address,
+        handshakes_max=config.handshakes_max,
+        buffered_bytes_max=config.buffered_bytes_max,
+        head_timeout_seconds=config.head_timeout_seconds,
+        body_timeout_seconds=config.body_timeout_seconds,
+        write_timeout_seconds=config.write_timeout_seconds,
+    )
+
+
+def _whose(admission: Admission, peer: Peer) -> str:
+    return admission.address(peer.headers, peer.remote)
 
 
 def _admission(config: Config) -> Admission:
@@ -242,6 +271,14 @@ def _settle() -> None:
     for good, and are passed over: a full look stops everybody for as long as it takes."""
     gc.freeze()
     gc.enable()
+
+
+def _connections_possible() -> int:
+    """A crowd of clients must not take the descriptors that logs are written by."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(soft - descriptors_of_logs_max() - DESCRIPTORS_SPARE, 1)
 
 
 def _raise_descriptor_limit() -> None:

@@ -13,10 +13,15 @@ from typing import Any
 import attrs
 
 from transport.addresses import is_http_address
+from transport.engineio.options import Options
 from transport.origins import is_loopback
 from transport.proxies import Network, networks
 
 __all__ = ["Config", "ConfigError", "load", "read_toml"]
+
+
+WIRE = Options()
+"""Where the wire's limits have their defaults, and the reasons for them."""
 
 
 class ConfigError(Exception):
@@ -56,6 +61,13 @@ class Config:
     rate_limit_per_second: float = 100.0
     rate_burst: int = 300
     trusted_proxies: tuple[Network, ...] = ()
+    connections_max: int = WIRE.connections_max
+    connections_per_address: int = WIRE.connections_per_address
+    handshakes_max: int = WIRE.handshakes_max
+    buffered_bytes_max: int = WIRE.buffered_bytes_max
+    head_timeout_seconds: float = WIRE.head_timeout_seconds
+    body_timeout_seconds: float = WIRE.body_timeout_seconds
+    write_timeout_seconds: float = WIRE.write_timeout_seconds
     log_level: str = "info"
     log_json: bool = False
     jwt_secret: str = attrs.field(default="", repr=False)
@@ -206,6 +218,18 @@ _SETTINGS = (
     _Setting("rate_limit_per_second", _rate, ("GREENROOM_RATE_LIMIT",), ("core", "rate_limit")),
     _Setting("rate_burst", _count, ("GREENROOM_RATE_BURST",), ("core", "rate_burst")),
     _Setting("trusted_proxies", networks, ("GREENROOM_TRUSTED_PROXIES",), ("core", "trusted_proxies")),
+    *(
+        _Setting(f"{name}{unit}", parse, (f"GREENROOM_{name.upper()}",), ("wire", name))
+        for name, unit, parse in (
+            ("connections_max", "", _count),
+            ("connections_per_address", "", _count),
+            ("handshakes_max", "", _count),
+            ("buffered_bytes_max", "", _count),
+            ("head_timeout", "_seconds", _positive),
+            ("body_timeout", "_seconds", _positive),
+            ("write_timeout", "_seconds", _positive),
+        )
+    ),
     _Setting("jwt_secret", str, ("JWT_SECRET",), ("core", "jwt_secret"), is_secret=True),
     _Setting("jwt_secrets_old", _secrets, ("GREENROOM_JWT_SECRETS_OLD",), ("core", "jwt_secrets_old"), is_secret=True),
     _Setting("log_level", _choice("debug", "info", "warning", "error"), ("LOG_LEVEL",)),

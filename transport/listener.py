@@ -5,11 +5,15 @@ to hand an upgrade over, trailing bytes included, so no WebSocket ever runs insi
 connection is guarded: none can take the server down. The seam is held by tests/transport/test_hypercorn_seam.py.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from http import HTTPStatus
+from math import inf
 from typing import Any, cast
 
+import attrs
 import h11
+import orjson
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
@@ -20,17 +24,15 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from transport.doorway import SLOW_BODY, SLOW_HEAD, UNUSED, Doorway
 from transport.engineio.endpoint import Upgrade
+from transport.engineio.handshake import NO_ROOM
+from transport.engineio.limits import Limits, Share
+from transport.engineio.polling import refuse
 from transport.guard import connection_guard
 from transport.stream import GuardedStream
 
 __all__ = ["serve"]
-
-HEAD_DEADLINE_SECONDS = 10.0
-"""From the first byte of a request head to its last."""
-
-BODY_DEADLINE_SECONDS = 60.0
-"""For a request body; the polling endpoint has its own, shorter one."""
 
 KEEP_ALIVE_SECONDS = 75.0
 """Above 60: pollers pause between two GETs, and a close race looks like a transport error to them (A29)."""
@@ -54,37 +56,72 @@ class _Protocol(H11Protocol):
     """HTTP/1.1 without upgrades, with read deadlines."""
 
     guarded: GuardedStream
+    doorway: Doorway
+
+    async def initiate(self) -> None:
+        """Who connects has something to ask. Browsers also connect to be ready: those are ended without a word."""
+        self.guarded.expect(trio.current_time() + self.doorway.limits.options.head_timeout_seconds, UNUSED)
+        self.doorway.expect_head(self.guarded)
 
     async def handle(self, event: Any) -> None:
         connection = cast("h11.Connection", self.connection)
-        if (
-            isinstance(event, RawData)
-            and connection.their_state is h11.IDLE
-            and self.guarded.read_deadline == float("inf")
-        ):
-            self.guarded.read_deadline = trio.current_time() + HEAD_DEADLINE_SECONDS
+        if isinstance(event, RawData) and connection.their_state is h11.IDLE:
+            self._expect_head()
         await super().handle(event)
         if connection.their_state not in (h11.IDLE, h11.SEND_BODY) or (
             connection.their_state is h11.IDLE and not connection.trailing_data[0]
         ):
-            self.guarded.read_deadline = float("inf")
+            self.guarded.expect(inf)
+
+    def _expect_head(self) -> None:
+        deadline = self.guarded.read_deadline
+        if deadline == inf:
+            deadline = trio.current_time() + self.doorway.limits.options.head_timeout_seconds
+        self.guarded.expect(deadline, SLOW_HEAD)
 
     async def _create_stream(self, request: h11.Request) -> None:
+        self.doorway.head_came(self.guarded)
         connection = cast("h11.Connection", self.connection)
-        if any(name == b"upgrade" for name, _ in request.headers):
+        headers = dict(request.headers)
+        if _is_smuggling(headers):
+            await self._send_error_response(400)
+            await self.send(Closed())
+            return
+        if b"upgrade" in headers:
             raise _HandedOver(request, connection.trailing_data[0])
-        self.guarded.read_deadline = trio.current_time() + BODY_DEADLINE_SECONDS
+        self.guarded.expect(trio.current_time() + self.doorway.limits.options.body_timeout_seconds, SLOW_BODY)
         await super()._create_stream(request)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Theirs has no body, which says nothing to whoever tries with curl."""
+        body = orjson.dumps({"message": HTTPStatus(status_code).phrase})
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            *self.config.response_headers("h11"),
+        ]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """h2 and h2c are surface without use here: `PRI` is an unknown method, `Upgrade: h2c` a refused upgrade."""
+
+
+def _is_smuggling(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether somebody in between may see another request here than we do: two lengths, which h11 takes (RFC 9112
+    §6.1), or an upgrade with a body, which would be read as frames."""
+    has_length = headers.get(b"content-length", b"0") != b"0"
+    is_chunked = b"transfer-encoding" in headers
+    return (is_chunked and b"content-length" in headers) or (b"upgrade" in headers and (has_length or is_chunked))
 
 
 class _Connection(TCPServer):
     """One connection of hypercorn's, ending early when an upgrade is handed over."""
 
     handed_over: _HandedOver | None = None
-    remote = ""
+    doorway: Doorway
 
     async def run(self) -> None:
         socket = self.stream.socket
@@ -92,7 +129,6 @@ class _Connection(TCPServer):
             client, server = socket.getpeername()[:2], socket.getsockname()[:2]
         except OSError:
             return  # gone before it was looked at
-        self.remote = str(client[0])
         try:
             async with TaskGroup() as task_group:
                 self._task_group = task_group
@@ -107,8 +143,9 @@ class _Connection(TCPServer):
                     server,
                     self.protocol_send,
                 )
-                protocol.guarded = cast("GuardedStream", self.stream)
+                protocol.guarded, protocol.doorway = cast("GuardedStream", self.stream), self.doorway
                 self.protocol = cast("Any", protocol)
+                await protocol.initiate()
                 await self.idle_task.restart(task_group, self._idle_timeout)
                 try:
                     await self._read_data()
@@ -144,65 +181,110 @@ async def serve(
     app: Callable[..., Awaitable[None]],
     upgrader: Upgrader,
     stopping: trio.Event,
+    doorway: Doorway,
 ) -> None:
     """Serve until `stopping` is set, then let requests under way finish within their grace."""
     config, context = _config(), WorkerContext(None)
-    connect = partial(
-        _guarded, app=ASGIWrapper(cast("Any", _shielding(app))), config=config, context=context, upgrader=upgrader
-    )
+    room = _Room(ASGIWrapper(cast("Any", _counting(app, doorway.limits))), config, context, upgrader, doorway)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(partial(trio.serve_listeners, connect, listeners, handler_nursery=connections))
+            accepting.start_soon(partial(trio.serve_listeners, room.receive, listeners, handler_nursery=connections))
             await stopping.wait()
             accepting.cancel_scope.cancel()
         await context.terminated.set()
         connections.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
 
 
-def _shielding(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """An app is cancelled when its client is gone, which is also how a finished answer looks to it: without a shield
-    the close that follows `Connection: close` would be cancelled with it. Our stream bounds what is shielded."""
+@attrs.define
+class _Exchange:
+    """One request and its answer, as the application has them.
 
-    async def shielded(scope: Any, receive: Any, send: Any) -> None:
-        async def send_whole(message: Any) -> None:
+    An app is cancelled when its client is gone, which is also how a finished answer looks to it: without a shield the
+    close that follows `Connection: close` would be cancelled with it. Our stream bounds what is shielded.
+    """
+
+    theirs: Callable[[], Awaitable[Any]]
+    answer: Callable[[Any], Awaitable[None]]
+    body: Share
+    is_over: bool = False
+
+    async def send(self, message: Any) -> None:
+        """Nothing is said any more when it is over."""
+        if not self.is_over:
             with trio.CancelScope(shield=True):
-                await send(message)
+                await self.answer(message)
 
+    async def receive(self) -> Any:
+        """What of a body is here is counted; when there is no room for it, the client is told, and gone for the app."""
+        message = await self.theirs()
+        size = len(message.get("body", b""))
+        if size and not self.body.keep(self.body.kept + size):
+            await refuse(self.send, NO_ROOM)
+            self.is_over = True
+        return {"type": "http.disconnect"} if self.is_over else message
+
+
+def _counting(app: Callable[..., Awaitable[None]], limits: Limits) -> Callable[..., Awaitable[None]]:
+    async def counted(scope: Any, receive: Any, send: Any) -> None:
+        exchange = _Exchange(receive, send, limits.share_of_bytes())
         # hypercorn would drop the error in silence; an app that ends without an answer is answered 500 by it.
         with connection_guard("request_crashed", {"path": scope["path"]}):
-            await app(scope, receive, send_whole)
+            try:
+                await app(scope, exchange.receive, exchange.send)
+            finally:
+                exchange.body.keep(0)
 
-    return shielded
-
-
-async def _guarded(
-    stream: trio.SocketStream, *, app: ASGIWrapper, config: Config, context: WorkerContext, upgrader: Upgrader
-) -> None:
-    with connection_guard("connection_crashed", {"remote": _remote(stream)}):
-        async with stream:
-            # What hypercorn and h11 keep goes with that call: a WebSocket lives for hours.
-            upgrade = await _speak_http(stream, app, config, context)
-            if upgrade is not None:
-                await upgrader(stream, upgrade)
+    return counted
 
 
-def _remote(stream: trio.SocketStream) -> str:
+@attrs.frozen
+class _Room:
+    """What every connection of one port needs."""
+
+    app: ASGIWrapper
+    config: Config
+    context: WorkerContext
+    upgrader: Upgrader
+    doorway: Doorway
+
+    async def receive(self, stream: trio.SocketStream) -> None:
+        """A connection from its beginning to its end."""
+        address, port = _remote(stream)
+        with connection_guard("connection_crashed", {"remote": f"{address} port {port}"}):
+            async with stream:
+                refusal = self.doorway.enter(address)
+                if refusal is not None:
+                    await self.doorway.turn_away(stream, refusal)
+                    return
+                try:
+                    # What hypercorn and h11 keep goes with that call: a WebSocket lives for hours.
+                    upgrade = await self._speak_http(stream, address)
+                    if upgrade is not None:
+                        await self.upgrader(stream, upgrade)
+                finally:
+                    self.doorway.leave(address)
+
+    async def _speak_http(self, stream: trio.SocketStream, remote: str) -> Upgrade | None:
+        guarded = GuardedStream(stream, self.doorway.limits)
+        connection = _Connection(
+            cast("Any", self.app), self.config, self.context, cast("Any", {}), cast("Any", guarded)
+        )
+        connection.doorway = self.doorway
+        try:
+            await connection.run()
+        finally:
+            self.doorway.head_came(guarded)
+        handed_over = connection.handed_over
+        return None if handed_over is None else _upgrade(handed_over, remote)
+
+
+def _remote(stream: trio.SocketStream) -> tuple[str, int]:
     """Address and port, by which the log has it until it is a Socket.IO connection with a name."""
     try:
         address, port = stream.socket.getpeername()[:2]
     except OSError:
-        return "gone"  # before it was looked at
-    return f"{address} port {port}"
-
-
-async def _speak_http(
-    stream: trio.SocketStream, app: ASGIWrapper, config: Config, context: WorkerContext
-) -> Upgrade | None:
-    guarded = GuardedStream(stream)
-    connection = _Connection(cast("Any", app), config, context, cast("Any", {}), cast("Any", guarded))
-    await connection.run()
-    handed_over = connection.handed_over
-    return None if handed_over is None else _upgrade(handed_over, connection.remote)
+        return "gone", 0  # before it was looked at
+    return str(address), int(port)
 
 
 def _upgrade(handed_over: _HandedOver, remote: str) -> Upgrade:

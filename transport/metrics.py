@@ -80,7 +80,20 @@ class Metrics:
         yield CounterMetricFamily(
             "greenroom_slow_readers_closed", "Connections ended as they took nothing.", sessions["slow_readers_closed"]
         )
+        yield from self._limits()
         yield _counter_by_label("greenroom_refused", "What was refused, by code.", "reason", self.refusals.counts)
+
+    def _limits(self) -> Iterator[Metric]:
+        limits = dict(self.endpoint.limits)
+        used = {name: limit.used for name, limit in limits.items() if limit.used is not None}
+        refused = {name: limit.refused for name, limit in limits.items()}
+        yield _by_label(
+            "greenroom_limit", "What there may be.", "limit", {name: limit.maximum for name, limit in limits.items()}
+        )
+        yield _by_label("greenroom_limit_used", "What there is; of addresses, the greediest has.", "limit", used)
+        yield _counter_by_label("greenroom_limit_refused", "How often there was no more to be had.", "limit", refused)
+        timeouts = self.endpoint.limits.timeouts
+        yield _counter_by_label("greenroom_timed_out", "Connections ended for taking too long.", "what", timeouts)
 
 
 def _by_label(name: str, told: str, label: str, values: Mapping[str, float]) -> Metric:

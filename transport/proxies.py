@@ -40,6 +40,13 @@ class TrustedProxies:
             found = named
         return _owner(found)
 
+    def owner(self, peer: str) -> str | None:
+        """For whom a connection from there counts, before anything is said on it: nobody, if it is a proxy's."""
+        found = _address(peer)
+        if found is None:
+            return peer
+        return None if self._is_trusted(found) else _owner(found)
+
     def is_https(self, peer: str, forwarded_proto: str) -> bool:
         """Whether the browser speaks TLS, which only a proxy can end here."""
         address = _address(peer)

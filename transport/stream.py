@@ -8,48 +8,70 @@ clients send all of a body before they read, and closing at once would take the 
 from contextlib import suppress
 from math import inf
 
+import attrs
 import trio
 
-__all__ = ["GuardedStream"]
+from transport.engineio.limits import Limits
 
-WRITE_TIMEOUT_SECONDS = 20.0
-"""No answer of ours takes a reading client that long."""
-
+__all__ = ["Ending", "GuardedStream"]
 
 LINGER_SECONDS = 5.0
 """For what was on its way when the answer left; whoever sends longer does not read."""
 
+LAST_WORDS_SECONDS = 1.0
+"""They fit into any send buffer; whoever cannot take them goes without."""
+
+
+@attrs.frozen
+class Ending:
+    """How this side ends a connection whose time is up: `words` are the answer that is still given, if any, and under
+    which name the timeout is `counted`, if it is one."""
+
+    words: bytes = b""
+    counted: str = ""
+
 
 class GuardedStream(trio.abc.HalfCloseableStream):
-    """`read_deadline` is set by whoever knows the state of the protocol; infinity means the client may pause."""
+    """`expect` is called by whoever knows the state of the protocol; without a deadline the client may pause."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, limits: Limits) -> None:
         self.transport = stream
         self.socket = stream.socket
+        self._limits = limits
+        self._is_over = False
         self._reading = trio.CancelScope()
         self._read_deadline = inf
+        self._otherwise: Ending | None = None
         self._lingers = False
 
     @property
     def read_deadline(self) -> float:
         return self._read_deadline
 
-    @read_deadline.setter
-    def read_deadline(self, deadline: float) -> None:
-        """Holds for whoever reads already, too."""
+    def expect(self, deadline: float, otherwise: Ending | None = None) -> None:
+        """The end of what is being received comes by then, or else the connection ends so. Holds for whoever reads
+        already, too."""
+        self._otherwise = otherwise
         self._read_deadline = self._reading.deadline = deadline
 
     async def linger(self) -> None:
         """Nothing more will be sent, and what is still received is thrown away, up to its end or `LINGER_SECONDS`."""
         self._lingers = True
-        self.read_deadline = trio.current_time() + LINGER_SECONDS
+        self.expect(trio.current_time() + LINGER_SECONDS)
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self.send_eof()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        with trio.move_on_after(WRITE_TIMEOUT_SECONDS) as scope:
+        if self._is_over:
+            raise trio.BrokenResourceError("the last word has been said")
+        if self._otherwise is not None:
+            self._otherwise = Ending(
+                counted=self._otherwise.counted
+            )  # an answer has begun, and there is no room for another
+        with trio.move_on_after(self._limits.options.write_timeout_seconds) as scope:
             await self.transport.send_all(data)
         if scope.cancelled_caught:
+            self._limits.timeouts["answer"] += 1
             self.transport.socket.close()
             raise trio.BrokenResourceError("the client reads nothing")
 
@@ -65,7 +87,20 @@ class GuardedStream(trio.abc.HalfCloseableStream):
             while self._lingers and data:
                 data = await self.transport.receive_some(max_bytes)
             return data
+        if self._otherwise is not None:
+            await self._end(self._otherwise)
         raise trio.BrokenResourceError("the request came too slowly")
+
+    async def _end(self, ending: Ending) -> None:
+        self._is_over = True
+        if ending.counted:
+            self._limits.timeouts[ending.counted] += 1
+        with (
+            trio.move_on_after(LAST_WORDS_SECONDS),
+            suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError),
+        ):
+            await self.transport.send_all(ending.words)
+            await self.transport.send_eof()
 
     async def aclose(self) -> None:
         await self.transport.aclose()

@@ -1,10 +1,12 @@
 """`/metrics` of the server process, read with Prometheus' own parser: every number is what was done to the server."""
 
+import contextlib
+import http.client
 import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +23,13 @@ FOREIGN = {"Origin": "http://evil.example"}
 
 
 def scrape(server: ServerProcess, headers: dict[str, str] | None = None) -> dict[str, float]:
-    """Samples by name and labels, as `name{label=value}`."""
     request = urllib.request.Request(f"{server.url}/metrics", headers=headers or {})  # noqa: S310 - as below
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own server
-        text = answer.read().decode()
+        return samples(answer.read().decode())
+
+
+def samples(text: str) -> dict[str, float]:
+    """By name and labels, as `name{label=value}`."""
     return {
         sample.name + "".join(f"{{{name}={value}}}" for name, value in sample.labels.items()): sample.value
         for family in text_string_to_metric_families(text)
@@ -96,6 +101,43 @@ def test_who_has_no_key_is_counted_at_every_door(tmp_path: Path) -> None:
         server.kill()
     assert found["greenroom_refused_total{reason=invalid_session_api_key}"] == 1
     assert found["greenroom_refused_total{reason=rate_limited}"] == statuses.count(429) > 0
+
+
+@pytest.fixture
+def narrow_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    limits = {"GREENROOM_CONNECTIONS_PER_ADDRESS": "8", "GREENROOM_HANDSHAKES_MAX": "3", "GREENROOM_HEAD_TIMEOUT": "2"}
+    process = ServerProcess(tmp_path / "data", limits)
+    process.start()
+    yield process
+    process.kill()
+
+
+def test_who_is_one_too_many_is_counted_by_the_limit(narrow_server: ServerProcess) -> None:
+    address = ("127.0.0.1", int(narrow_server.url.rpartition(":")[2]))
+    watcher = http.client.HTTPConnection(*address)  # keeps its connection
+    with contextlib.closing(watcher), contextlib.ExitStack() as clients:
+
+        def found() -> dict[str, float]:
+            watcher.request("GET", "/metrics")
+            return samples(watcher.getresponse().read().decode())
+
+        assert found()["greenroom_limit{limit=handshakes}"] == 3
+        silent = [clients.enter_context(socket.create_connection(address)) for _ in range(5)]
+        for made_room in silent[:2]:
+            assert made_room.recv(100).startswith(b"HTTP/1.1 503")
+        assert found()["greenroom_limit_used{limit=handshakes}"] == 3
+        assert found()["greenroom_limit_refused_total{limit=handshakes}"] == 2
+        for out_of_time in silent[2:]:
+            assert out_of_time.recv(100) == b""
+        assert found()["greenroom_timed_out_total{what=head}"] == 3
+        for _ in range(7):
+            another = clients.enter_context(contextlib.closing(http.client.HTTPConnection(*address)))
+            another.request("GET", "/alive")
+            assert another.getresponse().status == 200
+        one_too_many = clients.enter_context(socket.create_connection(address))
+        assert one_too_many.recv(100).startswith(b"HTTP/1.1 429")
+        assert found()["greenroom_limit_refused_total{limit=connections_per_address}"] == 1
+        assert found()["greenroom_limit_used{limit=connections_per_address}"] == 8
 
 
 def test_k33_a_reader_that_is_behind_is_seen(server: ServerProcess) -> None:

@@ -15,6 +15,7 @@ from tests.actors.conversation.house import Tenancy, open_house
 from tests.fakes.sim_disk import Operation, SimDisk
 from tests.transport.http.conftest import OPEN
 from tests.transport.wire import Raw
+from transport.doorway import Doorway
 from transport.engineio.endpoint import Upgrade
 from transport.gateway import Gateway
 from transport.listener import serve
@@ -52,7 +53,7 @@ async def open_lobby(disk: Disk | None = None) -> AsyncIterator[Lobby]:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         lobby.port = listeners[0].socket.getsockname()[1]
         await nursery.start(endpoint.run)
-        nursery.start_soon(serve, listeners, endpoint.polling, upgrade, trio.Event())
+        nursery.start_soon(serve, listeners, endpoint.polling, upgrade, trio.Event(), Doorway(endpoint.limits))
         yield lobby
         nursery.cancel_scope.cancel()
 

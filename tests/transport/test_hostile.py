@@ -86,6 +86,23 @@ async def test_h2c_is_refused() -> None:
         assert (await ends(raw)).startswith(b"HTTP/1.1 404")
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        upgrade_request("", "Content-Length: 4"),
+        upgrade_request("", "Transfer-Encoding: chunked"),
+    ],
+    ids=["two lengths", "an upgrade with a length", "an upgrade in chunks"],
+)
+async def test_what_somebody_in_between_may_read_otherwise_is_refused_and_closed(request_bytes: bytes) -> None:
+    async with bystander() as wire:
+        raw = await wire.raw()
+        await raw.send(request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await raw.answer() == (400, b'{"message":"Bad Request"}')
+        assert await raw.until_eof() == b""
+
+
 async def test_an_upgrade_by_post_is_refused() -> None:
     async with bystander() as wire:
         raw = await wire.raw()
@@ -247,9 +264,8 @@ async def test_a_client_that_vanishes_is_noticed() -> None:
         assert wire.echo.reasons[0] in ("transport close", "transport error")
 
 
-async def test_a_half_sent_head_is_dropped_after_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transport.listener.HEAD_DEADLINE_SECONDS", 0.3)
-    async with bystander() as wire:
+async def test_a_half_sent_head_is_dropped_after_its_deadline() -> None:
+    async with bystander(head_timeout_seconds=0.3) as wire:
         raw = await wire.raw()
         await raw.send(b"GET /socket.io/ HTT")
         for _ in range(3):  # a byte now and then does not buy time
@@ -259,9 +275,8 @@ async def test_a_half_sent_head_is_dropped_after_its_deadline(monkeypatch: pytes
         await ends(raw)
 
 
-async def test_a_half_sent_body_is_dropped_after_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transport.listener.BODY_DEADLINE_SECONDS", 0.3)
-    async with bystander() as wire:
+async def test_a_half_sent_body_is_dropped_after_its_deadline() -> None:
+    async with bystander(body_timeout_seconds=0.3) as wire:
         sid = await wire.polling()
         raw = await wire.raw()
         target = f"/socket.io/?EIO=4&transport=polling&sid={sid}"
@@ -269,9 +284,8 @@ async def test_a_half_sent_body_is_dropped_after_its_deadline(monkeypatch: pytes
         await ends(raw)
 
 
-async def test_an_http_client_that_never_reads_its_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transport.stream.WRITE_TIMEOUT_SECONDS", 0.3)
-    async with bystander() as wire:
+async def test_an_http_client_that_never_reads_its_answer_is_dropped() -> None:
+    async with bystander(write_timeout_seconds=0.3) as wire:
         raw = await wire.raw()
         raw.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         requests = b"".join(b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"x" * 8000) for _ in range(50))

@@ -15,6 +15,7 @@ import orjson
 import trio
 
 from transport.admission import Admission
+from transport.doorway import Doorway
 from transport.engineio.endpoint import Endpoint
 from transport.engineio.options import Options
 from transport.front import Front
@@ -87,8 +88,9 @@ class Wire:
     nursery: trio.Nursery
     clients: list[trio.SocketStream] = attrs.field(factory=list)
 
-    async def raw(self) -> "Raw":
-        stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+    async def raw(self, source: str | None = None) -> "Raw":
+        """A connection, from this address of the loopback."""
+        stream = await trio.open_tcp_stream("127.0.0.1", self.port, local_address=source)
         self.clients.append(stream)
         return Raw(stream)
 
@@ -262,7 +264,7 @@ async def open_wire(
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         await nursery.start(endpoint.run)
-        nursery.start_soon(serve, listeners, front.app, front.upgrade, stopping)
+        nursery.start_soon(serve, listeners, front.app, front.upgrade, stopping, Doorway(endpoint.limits))
         wire = Wire(listeners[0].socket.getsockname()[1], echo, endpoint, stopping, nursery)
         try:
             yield wire

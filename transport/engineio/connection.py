@@ -13,7 +13,7 @@ import trio
 
 from transport.engineio import session as machine
 from transport.engineio.codec import CLOSE, NOOP, Encoded, Frame
-from transport.engineio.options import Options
+from transport.engineio.limits import Limits
 from transport.engineio.session import Effects, Reason, Transport
 from transport.engineio.websocket import WebSocket
 from transport.errors import ConnectionClosed
@@ -37,12 +37,13 @@ class Peer:
 class Connection:
     """`deliver` gets each message, `ended` the reason, once. All methods but `wait_…` and `live` are synchronous."""
 
-    def __init__(self, sid: str, peer: Peer, options: Options, transport: Transport) -> None:
+    def __init__(self, sid: str, peer: Peer, limits: Limits, transport: Transport) -> None:
         self.sid = sid
         self.peer = peer
         # What every line of the log about it says. Not the sid, which opens doors (A30); handlers add what they know.
         self.facts: dict[str, object] = {"connection": secrets.token_hex(4), "remote": peer.remote}
-        self.options = options
+        self.options = options = limits.options
+        self.limits = limits
         self.session = machine.Session(
             options.ping_interval_seconds,
             options.ping_timeout_seconds,
@@ -62,6 +63,7 @@ class Connection:
         self._release: Encoded | None = None
         self._frames: deque[Frame] = deque()
         self._frames_bytes = 0
+        self._outbox = limits.share_of_bytes()
         self._owes_close = False
         self._holders: set[object] = set()
         self._changed = trio.lowlevel.ParkingLot()
@@ -87,7 +89,8 @@ class Connection:
 
     def try_send(self, packet: Encoded) -> bool:
         """Take the packet now, or say no and take nothing: the reader is behind (K33)."""
-        if self.closed or self.outbox_bytes > self.options.outbox_high_bytes:
+        waiting = self.outbox_bytes
+        if self.closed or waiting > self.options.outbox_high_bytes or (waiting and self._is_tight()):
             return False
         self._put(packet)
         return True
@@ -96,10 +99,16 @@ class Connection:
         """Take the packet in any case; beyond the hard limit the reader is slow beyond help and is closed."""
         if self.closed:
             return
-        if self.outbox_bytes + packet.size > self.options.outbox_hard_bytes:
+        waiting = self.outbox_bytes
+        if waiting + packet.size > self.options.outbox_hard_bytes or (waiting and self._is_tight()):
+            self.limits.outbox_bytes.refuse()
             self.close(Reason.TRANSPORT_ERROR)
             return
         self._put(packet)
+
+    def _is_tight(self) -> bool:
+        """Whether all connections together keep so much that none may have more waiting than a little."""
+        return (self._outbox if self.websocket is None else self.websocket.outbox).is_tight()
 
     def _put(self, packet: Encoded) -> None:
         if self.websocket is not None:
@@ -107,6 +116,7 @@ class Connection:
             return
         self._frames.extend(packet.frames)
         self._frames_bytes += packet.size
+        self._outbox.keep(self._frames_bytes)
         self._changed.unpark_all()
 
     async def wait_writable(self) -> None:
@@ -174,6 +184,7 @@ class Connection:
         count = min(len(self._frames), self.options.packets_per_poll_max)
         taken = [self._frames.popleft() for _ in range(count)]
         self._frames_bytes -= sum(len(frame.data) for frame in taken)
+        self._outbox.keep(self._frames_bytes)
         self._changed.unpark_all()
         return taken
 
@@ -213,6 +224,7 @@ class Connection:
         self.websocket, self.probe = self.probe, None
         assert self.websocket is not None  # noqa: S101 - only a probe can become it
         waiting, self._frames, self._frames_bytes = self._frames, deque(), 0
+        self._outbox.keep(0)
         for frame in waiting:
             self.websocket.write(frame.websocket)
         self.upgraded()
@@ -254,6 +266,10 @@ class Connection:
                 if now >= self.extra_deadline:
                     self.on_deadline()
             nursery.cancel_scope.cancel()
+
+    def forget(self) -> None:
+        """Nothing is kept for it any more."""
+        self._outbox.keep(0)
 
     def start_soon(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """A task that dies with the connection; its crash ends the connection and nothing else."""

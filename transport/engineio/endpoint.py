@@ -6,6 +6,7 @@ namespaces. The endpoint owns the sessions' tasks.
 
 import secrets
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import attrs
@@ -15,14 +16,16 @@ import trio
 from transport.engineio import handshake
 from transport.engineio.codec import decode_binary, decode_text, encode_open
 from transport.engineio.connection import Connection, Peer
+from transport.engineio.handshake import CLOSING, FORBIDDEN, FULL, TOO_MANY, Refusal
+from transport.engineio.limits import Limits
 from transport.engineio.options import PACKETS_PER_TURN, Options
-from transport.engineio.polling import JSON, TEXT, ASGIReceive, ASGIScope, ASGISend, answer, get, poll
+from transport.engineio.polling import JSON, ASGIReceive, ASGIScope, ASGISend, answer, get, poll, refuse
 from transport.engineio.session import Reason, Transport
 from transport.engineio.websocket import WebSocket
 from transport.errors import ClientFault, NetworkFault, PacketError
 from transport.guard import connection_guard
 
-__all__ = ["Endpoint", "Upgrade", "everybody", "refuse_upgrade"]
+__all__ = ["Endpoint", "Upgrade", "everybody", "refuse_upgrade", "remote"]
 
 logger = structlog.get_logger(__name__)
 
@@ -46,20 +49,30 @@ def everybody(_: Peer) -> bool:
     return True
 
 
+def remote(peer: Peer) -> str:
+    """The other end of the socket is whom a session counts for."""
+    return peer.remote
+
+
 class Endpoint:
     """`opened` is called with each new connection, before anything is received on it; `admits` with whoever asks for
-    one, and who is not admitted is answered 403 (A1, code 4)."""
+    one, and who is not admitted is answered 403 (A1, code 4). `whose` tells the address that a session counts for."""
 
     def __init__(
-        self, options: Options, opened: Callable[[Connection], None], admits: Callable[[Peer], bool] = everybody
+        self,
+        options: Options,
+        opened: Callable[[Connection], None],
+        admits: Callable[[Peer], bool] = everybody,
+        whose: Callable[[Peer], str] = remote,
     ) -> None:
         self._options = options
         self._opened = opened
         self._admits = admits
+        self._whose = whose
+        self.limits = Limits(options)
         self._connections: dict[str, Connection] = {}
         self._transports: dict[str, Transport] = {}
         self._nursery: trio.Nursery | None = None
-        self._slow_readers_closed = 0
         self._closing = False
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -81,11 +94,22 @@ class Endpoint:
             connection.close(Reason.SHUTTING_DOWN)
             await trio.sleep(seconds / len(connections))
 
-    def _is_full(self) -> bool:
-        return self._closing or len(self._connections) >= self._options.sessions_max
+    def _objection(self, peer: Peer) -> Refusal | None:
+        """Why there is no new session for this one; otherwise `_open` it is."""
+        if not self._admits(peer):
+            return FORBIDDEN
+        if self._closing:
+            return CLOSING
+        if not self.limits.sessions.permits():
+            return FULL
+        if not self.limits.sessions_per_address.permits(self._whose(peer)):
+            return TOO_MANY
+        return None
 
     async def _open(self, peer: Peer, transport: Transport) -> Connection:
-        connection = Connection(secrets.token_urlsafe(15), peer, self._options, transport)
+        self.limits.sessions.take()
+        self.limits.sessions_per_address.take(self._whose(peer))
+        connection = Connection(secrets.token_urlsafe(15), peer, self.limits, transport)
         self._connections[connection.sid] = connection
         self._transports[connection.sid] = transport
         connection.upgraded = lambda: self._transports.update({connection.sid: Transport.WEBSOCKET})
@@ -118,8 +142,11 @@ class Endpoint:
             await connection.wait_fetched()
         if connection.probe is not None:
             connection.probe.close()
+        connection.forget()
         self._connections.pop(connection.sid, None)
         self._transports.pop(connection.sid, None)
+        self.limits.sessions.give_back()
+        self.limits.sessions_per_address.give_back(self._whose(connection.peer))
 
     # --- WebSocket -----------------------------------------------------------------------------------------------
 
@@ -131,31 +158,32 @@ class Endpoint:
             words = asked.words if isinstance(asked, handshake.Refusal) else "Bad request"
             await refuse_upgrade(stream, "400 Bad Request", words)
             return
-        if asked.sid is None and self._is_full():
-            await refuse_upgrade(stream, "503 Service Unavailable", "Bad request")
-            return
         peer = Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote)
-        if asked.sid is None and not self._admits(peer):
-            await refuse_upgrade(stream, "403 Forbidden", handshake.FORBIDDEN.words)
+        refusal = self._objection(peer) if asked.sid is None else None
+        if refusal is not None:
+            status = HTTPStatus(refusal.status)
+            await refuse_upgrade(stream, f"{status} {status.phrase}", refusal.words, refusal.headers)
             return
-        options = self._options
-        websocket = WebSocket(stream, options.max_payload_bytes, options.write_timeout_seconds)
+        websocket = WebSocket(stream, self.limits)
         if not websocket.accept(upgrade.target, upgrade.headers, upgrade.trailing):
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write, websocket, nursery.cancel_scope)
-            if asked.sid is None:
-                await self.serve(websocket, peer)
-            else:
-                await self._serve_probe(websocket, self._connections[asked.sid])
-            await self._say_goodbye(websocket)
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, websocket, nursery.cancel_scope)
+                if asked.sid is None:
+                    await self.serve(websocket, peer)
+                else:
+                    await self._serve_probe(websocket, self._connections[asked.sid])
+                await self._say_goodbye(websocket)
+                nursery.cancel_scope.cancel()
+        finally:
+            websocket.forget()
 
     async def _write(self, websocket: WebSocket, scope: trio.CancelScope) -> None:
         try:
             await websocket.run_writer()
         except NetworkFault as failure:
-            self._slow_readers_closed += 1
+            self.limits.timeouts["websocket"] += 1
             logger.info("slow_reader_closed", error=str(failure), **websocket.facts)
             websocket.closing = True
             scope.cancel()
@@ -225,20 +253,19 @@ class Endpoint:
         if isinstance(asked, handshake.Refusal) or query is None:
             body = asked.body if isinstance(asked, handshake.Refusal) else b""
             await answer(send, 400, body, JSON)
-        elif asked.sid is None and self._is_full():
-            await answer(send, 503, b"", TEXT)
         elif asked.sid is None:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             peer = Peer(query.last, query.all, headers, (scope.get("client") or ("",))[0])
-            if self._admits(peer):
+            refusal = self._objection(peer)
+            if refusal is None:
                 await get(await self._open(peer, Transport.POLLING), receive, send)
             else:
-                await answer(send, handshake.FORBIDDEN.status, handshake.FORBIDDEN.body, JSON)
+                await refuse(send, refusal)
         else:
             await poll(self._connections[asked.sid], scope, receive, send)
 
     def statistics(self) -> dict[str, int]:
-        return {"sessions": len(self._connections), "slow_readers_closed": self._slow_readers_closed}
+        return {"sessions": len(self._connections), "slow_readers_closed": self.limits.timeouts["websocket"]}
 
     def __repr__(self) -> str:
         return f"<Endpoint {len(self._connections)} sessions>"

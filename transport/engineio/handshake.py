@@ -13,7 +13,19 @@ import orjson
 
 from transport.engineio.session import Transport
 
-__all__ = ["FORBIDDEN", "Ask", "Problem", "Query", "Refusal", "check", "parse_query"]
+__all__ = [
+    "CLOSING",
+    "FORBIDDEN",
+    "FULL",
+    "NO_ROOM",
+    "TOO_MANY",
+    "Ask",
+    "Problem",
+    "Query",
+    "Refusal",
+    "check",
+    "parse_query",
+]
 
 # A handshake needs five keys; what an application adds is small. Beyond this it is an attack on the parser.
 QUERY_FIELDS_MAX = 64
@@ -32,23 +44,39 @@ class Problem(Enum):
 
 @attrs.frozen
 class Refusal:
-    """An answer that refuses: `status`, and a JSON body for HTTP or the bare words for a refused upgrade (B1)."""
+    """An answer that refuses: `status`, and a JSON body for HTTP or the bare words for a refused upgrade (B1).
+
+    `reason` is told instead of the problem's own words, as the reference does for those that it does not admit;
+    `retry_after_seconds` where trying again makes sense.
+    """
 
     problem: Problem
     status: int = 400
+    reason: str = ""
+    retry_after_seconds: int | None = None
 
     @property
     def body(self) -> bytes:
-        code, words = self.problem.value
-        return orjson.dumps({"code": code, "message": words})
+        return orjson.dumps({"code": self.problem.value[0], "message": self.words})
 
     @property
     def words(self) -> str:
-        return self.problem.value[1]
+        return self.reason or self.problem.value[1]
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Beside those of every answer."""
+        return {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
 
 
 FORBIDDEN = Refusal(Problem.FORBIDDEN, 403)
 """For whoever may not come in, whatever is asked."""
+
+CLOSING = Refusal(Problem.FORBIDDEN, 503, "The server is shutting down", 1)
+FULL = Refusal(Problem.FORBIDDEN, 503, "The server has as many sessions as it takes", 5)
+TOO_MANY = Refusal(Problem.FORBIDDEN, 429, "Too many sessions from this address", 5)
+NO_ROOM = Refusal(Problem.FORBIDDEN, 503, "All bodies together are larger than the server keeps at a time", 5)
+"""For whoever would be one too many; a moment later somebody may have left."""
 
 
 @attrs.frozen

@@ -48,7 +48,22 @@ class Options:
     # network holds it back; below the low mark it is read again. Each counts its bytes on the wire and a charge.
     inbox_high_bytes: int = 256 * 1024
     inbox_low_bytes: int = 64 * 1024
-    # One process, one descriptor a session; beyond this a handshake is answered 503.
+    # One process, one descriptor a session; beyond this a handshake is answered 503. A session by polling has no
+    # connection of its own, so sessions and TCP connections are counted apart.
     sessions_max: int = 20_000
+    connections_max: int = 20_000
+    # Of one address: twenty strangers at least must come together to keep everybody else out. A whole office behind
+    # one address stays far below. Holds for TCP connections and, apart from them, for sessions; beyond it 429.
+    connections_per_address: int = 1_000
+    # Connections that have not yet sent a whole request head. Honest ones have within a round trip, so that this many
+    # are many thousands a second; beyond it the oldest makes room, since it is the least likely to be honest.
+    handshakes_max: int = 1_000
+    # From the beginning of a connection, or of a later request, to the last byte of the request's head.
+    head_timeout_seconds: float = 10.0
+    # For a request body, a fragmented message, or an event's attachments to become whole. 4 MiB at 1 Mbit/s take 34 s.
+    body_timeout_seconds: float = 60.0
+    # What all connections together have sent us in part, or have not yet taken from us. Beyond it nobody may keep more
+    # than `outbox_low_bytes`: a quarter of a small machine, and thirty of the worst clients at once.
+    buffered_bytes_max: int = 256 * 1024 * 1024
     # Body of a `44` for a namespace without a handler (E8); V0 answers a bare string instead.
     unknown_namespace_body: object = attrs.field(factory=lambda: {"message": "Invalid namespace"})

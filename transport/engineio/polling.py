@@ -3,26 +3,24 @@
 What must not live here: which request belongs to which session, and whether it may come in at all (`endpoint`).
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import trio
 
 from transport.engineio.codec import Frame, encode_payload, iter_payload
 from transport.engineio.connection import Connection
+from transport.engineio.handshake import Refusal
 from transport.engineio.options import PACKETS_PER_TURN
 from transport.engineio.session import Reason
 from transport.errors import ClientFault
 from transport.guard import connection_guard
 
-__all__ = ["JSON", "TEXT", "ASGIReceive", "ASGIScope", "ASGISend", "answer", "get", "poll"]
+__all__ = ["JSON", "TEXT", "ASGIReceive", "ASGIScope", "ASGISend", "answer", "get", "poll", "refuse"]
 
 ASGIScope = MutableMapping[str, Any]
 ASGIReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 ASGISend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-BODY_DEADLINE_SECONDS = 30.0
-"""4 MiB at 1 Mbit/s take 34 s; a client slower than that reconnects rather than trickles."""
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=UTF-8"
@@ -89,8 +87,8 @@ async def _post(connection: Connection, receive: ASGIReceive, send: ASGISend) ->
 async def _take_post(connection: Connection, receive: ASGIReceive) -> int:
     """The status to answer with."""
     body = await _body(connection, receive)
-    if body is None:
-        return 413  # A11: the session lives
+    if isinstance(body, int):
+        return body
     try:
         for count, packet in enumerate(iter_payload(body), 1):
             connection.perform(connection.session.received(packet, trio.current_time()))
@@ -104,32 +102,39 @@ async def _take_post(connection: Connection, receive: ASGIReceive) -> int:
     return 200
 
 
-async def _body(connection: Connection, receive: ASGIReceive) -> bytes | None:
-    """None when it is too large."""
-    parts: list[bytes] = []
-    total, more = 0, True
-    with trio.move_on_after(BODY_DEADLINE_SECONDS) as scope:
-        while more:
+async def _body(connection: Connection, receive: ASGIReceive) -> bytes | int:
+    """The whole of it, or the status that says why not."""
+    body = bytearray()  # not a list of parts: of a chunked body each may be one byte
+    with trio.move_on_after(connection.options.body_timeout_seconds):
+        while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 connection.close(Reason.TRANSPORT_ERROR)  # A10
-                return b""
-            parts.append(message.get("body", b""))
-            total += len(parts[-1])
-            if total > connection.options.max_payload_bytes:
-                return None
-            more = message.get("more_body", False)
-    if scope.cancelled_caught:
-        connection.close(Reason.TRANSPORT_ERROR)
-    return b"".join(parts)
+                return 400
+            body += message.get("body", b"")
+            if len(body) > connection.options.max_payload_bytes:
+                connection.limits.payload_bytes.refuse()
+                return 413  # A11: the session lives
+            if not message.get("more_body", False):
+                return bytes(body)
+    connection.close(Reason.TRANSPORT_ERROR)
+    return 408
 
 
-async def answer(send: ASGISend, status: int, body: bytes, content_type: bytes) -> None:
+async def refuse(send: ASGISend, refusal: Refusal) -> None:
+    """Answer a request that is no session's."""
+    await answer(send, refusal.status, refusal.body, JSON, refusal.headers)
+
+
+async def answer(
+    send: ASGISend, status: int, body: bytes, content_type: bytes, more: Mapping[str, str] | None = None
+) -> None:
     """A whole HTTP answer that nobody may keep."""
     headers = [
         (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        *((name.lower().encode(), value.encode()) for name, value in (more or {}).items()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

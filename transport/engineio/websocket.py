@@ -6,19 +6,25 @@ Engine.IO's sessions. There is no deflate (B4), messages are bounded in bytes (B
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 
 import trio
-from websockets.frames import Frame, Opcode
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN, Protocol, Side
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from transport.engineio.limits import Limits
 from transport.errors import ConnectionClosed, ProtocolViolation, WriteTimeout
 
 __all__ = ["WebSocket"]
 
 RECEIVE_BYTES = 65_536
+
+CONTROL_BYTES_MAX = 64 * 1024
+"""What may wait for the peer beyond all that was sent to it: pongs, for whoever asks and does not read."""
 
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -31,12 +37,15 @@ def _first(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | N
 class WebSocket:
     """The server's end. `write` is synchronous; `run_writer` must be alive for what the kernel did not take."""
 
-    def __init__(self, stream: trio.SocketStream, max_message_bytes: int, write_timeout_seconds: float) -> None:
+    def __init__(self, stream: trio.SocketStream, limits: Limits) -> None:
         self._stream = stream
+        self._options = options = limits.options
+        self._limits = limits
         # What the handshake keeps, its headers among it, goes with a protocol of its own: a WebSocket lives for hours.
-        self._protocol = Protocol(Side.SERVER, max_size=max_message_bytes)
-        self._write_timeout_seconds = write_timeout_seconds
+        self._protocol = Protocol(Side.SERVER, max_size=options.max_payload_bytes)
         self._buffer = bytearray()
+        self.outbox = limits.share_of_bytes()
+        self._inbox = limits.share_of_bytes()
         self._work = trio.lowlevel.ParkingLot()
         # Not a list of parts: empty fragments would let it grow without ever counting as bytes.
         self._message = bytearray()
@@ -80,7 +89,22 @@ class WebSocket:
             data = data[self._push(data) :]
         if data:
             self._buffer += data
+            self.outbox.keep(len(self._buffer))
+            if len(self._buffer) > self._options.outbox_hard_bytes + CONTROL_BYTES_MAX:
+                self._limits.outbox_bytes.refuse()
+                self._break()
             self._work.unpark_all()
+
+    def _break(self) -> None:
+        """Nothing more is of any use to the peer."""
+        self._broken = self.closing = True
+        self._buffer.clear()
+        self.reading.cancel()
+
+    def forget(self) -> None:
+        """Nothing is kept for it any more, or of it."""
+        self.outbox.keep(0)
+        self._inbox.keep(0)
 
     def _push(self, data: bytes | bytearray) -> int:
         try:
@@ -97,11 +121,12 @@ class WebSocket:
         while True:
             while not self._buffer:
                 await self._work.park()
-            with trio.move_on_after(self._write_timeout_seconds) as scope:
+            with trio.move_on_after(self._options.write_timeout_seconds) as scope:
                 await trio.lowlevel.wait_writable(self._stream.socket)
             if scope.cancelled_caught:
-                raise WriteTimeout(f"no byte taken for {self._write_timeout_seconds} s")
+                raise WriteTimeout(f"no byte taken for {self._options.write_timeout_seconds} s")
             del self._buffer[: self._push(self._buffer)]
+            self.outbox.keep(len(self._buffer))
             self._work.unpark_all()
 
     async def wait_flushed(self) -> None:
@@ -120,24 +145,54 @@ class WebSocket:
         """The next whole messages, in order.
 
         Raises `ConnectionClosed` at the end of the stream, `ProtocolViolation` once the peer has broken RFC 6455 or
-        the limit of bytes and has been told so by a close frame (B7, B8).
+        the limit of bytes and has been told so by a close frame (B7, B8), or has left a message unfinished.
         """
+        whole_by = inf
         while True:
             messages = list(self._messages())
             self._flush(self._protocol)
             if messages:
                 return messages
             if self._protocol.parser_exc is not None:
+                self._note_too_large()
                 raise ProtocolViolation(str(self._protocol.parser_exc))
             if self._protocol.close_expected():
                 raise ConnectionClosed("the WebSocket is closing")
+            unfinished_bytes = len(self._message) + len(self._protocol.reader.buffer)
+            if unfinished_bytes and whole_by == inf:
+                whole_by = trio.current_time() + self._options.body_timeout_seconds
+            if unfinished_bytes or self._inbox.kept:
+                self._keep_unfinished(unfinished_bytes)
             try:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
+                if unfinished_bytes:
+                    data = await self._receive_rest(whole_by)
+                else:
+                    data = await self._stream.receive_some(RECEIVE_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as failure:
                 raise ConnectionClosed(str(failure)) from failure
             if not data:
                 raise ConnectionClosed("end of stream")
             self._protocol.receive_data(data)
+
+    def _note_too_large(self) -> None:
+        if isinstance(self._protocol.parser_exc, PayloadTooBig):
+            self._limits.payload_bytes.refuse()
+
+    def _keep_unfinished(self, unfinished_bytes: int) -> None:
+        if not self._inbox.keep(unfinished_bytes):
+            raise self._failed(CloseCode.TRY_AGAIN_LATER, "too much is unfinished at present")
+
+    async def _receive_rest(self, whole_by: float) -> bytes | bytearray:
+        with trio.CancelScope(deadline=whole_by):
+            return await self._stream.receive_some(RECEIVE_BYTES)
+        self._limits.timeouts["message"] += 1
+        raise self._failed(CloseCode.POLICY_VIOLATION, "a message was not whole in time")
+
+    def _failed(self, code: int, why: str) -> ProtocolViolation:
+        """Tell the peer, and what to raise."""
+        self._protocol.fail(code, why)
+        self._flush(self._protocol)
+        return ProtocolViolation(why)
 
     def _messages(self) -> Iterator[str | bytes]:
         for event in self._protocol.events_received():
@@ -156,9 +211,7 @@ class WebSocket:
         try:
             return data.decode()
         except UnicodeDecodeError:
-            self._protocol.fail(1007)
-            self._flush(self._protocol)
-            raise ProtocolViolation("not UTF-8") from None
+            raise self._failed(CloseCode.INVALID_DATA, "not UTF-8") from None
 
     def close(self) -> None:
         """Send a close frame without status (B14); nothing can be written afterwards."""

@@ -13,7 +13,7 @@ import trio
 from transport.engineio.connection import Connection as EngineConnection
 from transport.engineio.options import Options
 from transport.engineio.session import Reason
-from transport.errors import AckTimeout, ConnectionClosed
+from transport.errors import AckTimeout, ConnectionClosed, TooManyAcks
 from transport.socketio import codec
 from transport.socketio.acks import Acks
 from transport.socketio.codec import Encoded
@@ -135,7 +135,11 @@ class Connection:
         return answer.args
 
     def _ask(self, waiter: _Waiter, name: str, args: tuple[Any, ...]) -> int:
-        asked_id = self._acks.ask(waiter)
+        try:
+            asked_id = self._acks.ask(waiter)
+        except TooManyAcks:
+            self._engine.limits.acks.refuse()
+            raise
         try:
             packet = codec.event(name, *args, namespace=self.namespace, ack_id=asked_id)
         except BaseException:

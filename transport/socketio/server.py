@@ -5,6 +5,7 @@ event (`namespace` for handlers by name, or a `Handler` of one's own).
 """
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Protocol
 
 import attrs
@@ -12,7 +13,7 @@ import trio
 
 from transport.engineio.connection import Connection as EngineConnection
 from transport.engineio.connection import Peer
-from transport.engineio.endpoint import Endpoint, everybody
+from transport.engineio.endpoint import Endpoint, everybody, remote
 from transport.engineio.options import Options
 from transport.engineio.session import Reason
 from transport.errors import ClientFault
@@ -69,10 +70,15 @@ class _Client:
         self._session = session.Session(frozenset(handlers), connect_by, options.namespaces_max)
         self._connections: dict[str, Connection] = {}
         self._packet_bytes = 0
-        engine.deliver, engine.ended, engine.on_deadline = self._deliver, self._ended, self._connect_timeout
+        # Of an event whose attachments are still to come.
+        self._unfinished = engine.limits.share_of_bytes()
+        self._whole_by = inf
+        engine.deliver, engine.ended, engine.on_deadline = self._deliver, self._ended, self._out_of_time
         engine.extra_deadline = self._session.deadline
 
-    def _connect_timeout(self) -> None:
+    def _out_of_time(self) -> None:
+        if trio.current_time() < self._session.deadline:
+            self._engine.limits.timeouts["message"] += 1
         self._engine.close(Reason.FORCED_CLOSE)  # E2
 
     def _deliver(self, message: str | bytes) -> None:
@@ -83,10 +89,26 @@ class _Client:
         except ClientFault:
             self._engine.close(Reason.PARSE_ERROR)
             return
+        if packet is None:
+            self._await_attachments()
+            return
+        if self._unfinished.kept:
+            self._whole_by = inf
+            self._unfinished.keep(0)
+            self._set_deadline()
         if fact is not None:
             self._act(fact)
-        if packet is not None:
-            self._packet_bytes = 0
+        self._packet_bytes = 0
+
+    def _await_attachments(self) -> None:
+        if self._whole_by == inf:
+            self._whole_by = trio.current_time() + self._options.body_timeout_seconds
+            self._set_deadline()
+        if not self._unfinished.keep(self._packet_bytes):
+            self._engine.close(Reason.FORCED_CLOSE)
+
+    def _set_deadline(self) -> None:
+        self._engine.extra_deadline = min(self._session.deadline, self._whole_by)
 
     def _act(self, fact: session.Fact) -> None:
         match fact:
@@ -97,6 +119,7 @@ class _Client:
             case session.Stranger(namespace):
                 self._engine.send(codec.connect_error(self._options.unknown_namespace_body, namespace=namespace))
             case session.Crowded(namespace):
+                self._engine.limits.namespaces.refuse()
                 self._engine.send(codec.connect_error(CROWDED_BODY, namespace=namespace))
             case session.Leave(namespace):
                 self.leave(self._connections[namespace], Reason.CLIENT_DISCONNECT, told=True)
@@ -130,7 +153,7 @@ class _Client:
             self._refuse(connection, answer, outcome.error_id)
             return
         self._session.accepted(namespace)
-        self._engine.extra_deadline = self._session.deadline
+        self._set_deadline()
         connection.joined = True
         connection.send(codec.connect({"sid": connection.sid, **answer.payload}, namespace=namespace))
         handler.connected(connection)
@@ -163,6 +186,7 @@ class _Client:
             self.leave(connection, reason, told=not connection.joined)
 
     def _ended(self, reason: Reason) -> None:
+        self._unfinished.keep(0)
         for connection in tuple(self._connections.values()):
             self.leave(connection, reason, told=True)
 
@@ -176,15 +200,17 @@ class Server:
         handlers: Mapping[str, Handler],
         options: Options | None = None,
         admits: Callable[[Peer], bool] = everybody,
+        whose: Callable[[Peer], str] = remote,
     ) -> None:
         """`handlers` by the namespace's name. `admits` is asked once a connection, before anything else is done for
-        it; whom it does not admit is answered 403. Raises ValueError for a name that no client could ask for."""
+        it; whom it does not admit is answered 403. `whose` tells the address that a connection counts for. Raises
+        ValueError for a name that no client could ask for."""
         wrong = [name for name in handlers if not name.startswith("/") or "," in name]
         if wrong:
             raise ValueError(f"no name of a namespace: {wrong[0]!r}")
         self._handlers = handlers
         self._options = options or Options()
-        self.endpoint = Endpoint(self._options, self._opened, admits)
+        self.endpoint = Endpoint(self._options, self._opened, admits, whose)
 
     def _opened(self, engine: EngineConnection) -> None:
         _Client(engine, self._handlers, self._options)

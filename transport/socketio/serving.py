@@ -40,16 +40,19 @@ async def serve(
     and those of `permitted_origins` (whole origins, such as `http://localhost:5173`); on loopback the Host header must
     name this machine. There is no TLS: a proxy's business. Raises `OSError` when it cannot listen.
     """
-    from transport.listener import serve as serve_port  # hypercorn: a quarter of a second that no client waits for
+    # hypercorn: a quarter of a second that no client waits for
+    from transport.doorway import Doorway
+    from transport.listener import serve as serve_port
 
     stopping = trio.Event() if stopping is None else stopping
+    doorway = Doorway(server.endpoint.limits)
     door = _Door(server.endpoint, path, OriginPolicy(is_loopback(host), tuple(permitted_origins)))
     listeners = await trio.open_tcp_listeners(port, host=host)
     deaf = trio.Event()
     async with trio.open_nursery() as sessions:
         await sessions.start(server.endpoint.run)
         async with trio.open_nursery() as connections:
-            connections.start_soon(serve_port, listeners, door.app, door.upgrade, deaf)
+            connections.start_soon(serve_port, listeners, door.app, door.upgrade, deaf, doorway)
             task_status.started(listeners)
             await stopping.wait()
             # While it still listens: whoever polls is told by its next request.

@@ -8,6 +8,8 @@ import trio
 import trio.testing
 
 from tests.transport.wire import PATIENCE_SECONDS, Raw, Wire, masked, open_wire, upgrade_request
+from transport.engineio.limits import Limits
+from transport.engineio.options import Options
 from transport.engineio.websocket import WebSocket
 from transport.errors import ConnectionClosed
 
@@ -207,7 +209,7 @@ async def test_k33_who_waits_for_room_on_a_websocket_that_closes_hears_that_ther
     ours, theirs = socket.socketpair()
     with theirs:
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
-        websocket = WebSocket(stream, max_message_bytes=1000, write_timeout_seconds=5)
+        websocket = WebSocket(stream, Limits(Options(write_timeout_seconds=5, outbox_hard_bytes=10_000_000)))
         websocket.write(b"x" * 10_000_000)
 
         async def wait() -> None:
