@@ -15,7 +15,7 @@ help:
 	@echo 'make run     set up and start the server on http://127.0.0.1:3000'
 	@echo 'make test    set up and run the tests'
 	@echo 'make check   format, lint, types and import rules'
-	@echo 'make bench   measure the live round trip against python-socketio; ARGS=append, commit, revival, reading: the log; idle, known, actors: scale'
+	@echo 'make bench   measure the live round trip against python-socketio; ARGS=fanout, stalled, replay, reconnect: many clients; append, commit, revival, reading: the log; idle, known, actors: scale'
 	@echo 'make simulate  a whole server on virtual time, with faults, from 200 seeds; SEEDS=n FROM=s'
 	@echo 'make crash   kill -9 under load, ten times; ARGS="--rounds 1000" for a campaign'
 

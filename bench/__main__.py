@@ -19,6 +19,10 @@ from bench.servers import ServerError
 
 BENCHES = {
     "round-trip": "bench.live",
+    "fanout": "bench.fanout",
+    "stalled": "bench.stalled",
+    "replay": "bench.replay",
+    "reconnect": "bench.reconnect",
     "idle": "bench.idle",
     "known": "bench.known",
     "actors": "bench.micro.actors",

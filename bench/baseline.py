@@ -2,12 +2,15 @@
 
 import os
 import platform
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import attrs
 
-__all__ = ["RECORD_BYTES", "RawSyncs", "filesystem_of", "machine", "raw_syncs"]
+__all__ = ["RECORD_BYTES", "RawSyncs", "filesystem_of", "machine", "raw_syncs", "raw_writes"]
 
 RECORD_BYTES = 300
 """About a line of `events.jsonl`."""
@@ -36,6 +39,34 @@ def raw_syncs(folder: Path, seconds: float = 0.5) -> RawSyncs:
         os.close(fd)
         path.unlink()
     return RawSyncs(len(took) / seconds, sorted(took)[len(took) // 2])
+
+
+def raw_writes(sockets: int, size_bytes: int, rounds: int = 20) -> float:
+    """CPU seconds of one write to a connection on the loopback, of so many in turn: below that no delivery can cost."""
+    data, used = b"x" * size_bytes, 0.0
+    with _connections(sockets) as pairs:
+        for _ in range(rounds):
+            before = time.thread_time()
+            for sender, _ in pairs:
+                os.write(sender, data)
+            used += time.thread_time() - before
+            for _, receiver in pairs:
+                os.read(receiver, size_bytes)
+    return used / rounds / sockets
+
+
+@contextmanager
+def _connections(count: int) -> Iterator[list[tuple[int, int]]]:
+    """Descriptors of both ends."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        pairs = []
+        for _ in range(count):
+            sender = stack.enter_context(socket.create_connection(listener.getsockname()))
+            sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            receiver, _ = listener.accept()
+            pairs.append((sender.fileno(), stack.enter_context(receiver).fileno()))
+        yield pairs
 
 
 def filesystem_of(folder: Path) -> str:

@@ -85,9 +85,9 @@ def greenroom(data: Path, *options: str, settings: Mapping[str, str] | None = No
 
 
 @contextmanager
-def python_socketio(log: Path) -> Iterator[Server]:
-    """The echo peer."""
-    command = [sys.executable, "-m", "bench.peers.python_socketio_echo"]
+def python_socketio(log: Path, *options: str) -> Iterator[Server]:
+    """The echo peer; with `--to-all` everybody who is connected is told."""
+    command = [sys.executable, "-m", "bench.peers.python_socketio_echo", *options]
     with _process("python-socketio", command, log) as server:
         yield attrs.evolve(server, has_conversations=False)
 

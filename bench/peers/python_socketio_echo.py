@@ -1,9 +1,10 @@
 """python-socketio on uvicorn with uvloop and `websockets`: what a Python developer would pick instead.
 
-It answers each action with an event of our shape, and stores nothing.
+It answers each action with an event of our shape, to its sender or, with `--to-all`, to everybody; it stores nothing.
 """
 
 import socket
+import sys
 from typing import Any
 
 import socketio
@@ -13,7 +14,7 @@ import uvicorn
 def main() -> None:
     """Serve until killed."""
     server = socketio.AsyncServer(async_mode="asgi", max_http_buffer_size=4 * 1024 * 1024)
-    ids = iter(range(10**12))
+    ids, to_all = iter(range(10**12)), "--to-all" in sys.argv[1:]
 
     async def echo(sid: str, action: dict[str, Any]) -> None:
         event = {
@@ -24,7 +25,7 @@ def main() -> None:
             "action": "message",
             "args": {**action["args"], "file_urls": None, "image_urls": None, "wait_for_response": False},
         }
-        await server.emit("oh_event", event, to=sid)
+        await server.emit("oh_event", event, to=None if to_all else sid)
 
     server.on("oh_user_action", echo)
     listener = socket.create_server(("127.0.0.1", 0))
