@@ -4,7 +4,7 @@ Nothing here waits for an actor on a connection's reading path: commands are que
 come back through the reply that travels with them (K5, K8).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -21,7 +21,7 @@ from transport.admission import Admission
 from transport.errors import TransportError
 from transport.guard import log_failure
 from transport.refusals import INTERNAL_ERROR, Refusals
-from transport.socketio.codec import Encoded, event, event_from_json
+from transport.socketio.codec import Encoded, event, events_from_json
 from transport.socketio.server import Accept, Ack, Connection, Refuse
 
 __all__ = ["Gateway"]
@@ -32,8 +32,8 @@ EVENT = "oh_event"
 USER_ACTIONS = frozenset({"oh_user_action", "oh_action"})
 
 
-def _encode(payload: bytes) -> Encoded:
-    return event_from_json(EVENT, payload)
+def _encode(payloads: Sequence[bytes]) -> Encoded:
+    return events_from_json(EVENT, payloads)
 
 
 @attrs.frozen

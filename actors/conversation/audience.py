@@ -7,7 +7,7 @@ actor keeps that, and a hibernated conversation does (K22).
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from actors.conversation.cursor import Cursor, Published
+from actors.conversation.cursor import Cursor, Published, passages
 from actors.conversation.decision import RunTimePhase
 from actors.conversation.step import Step
 from actors.domain import notices
@@ -27,7 +27,7 @@ def greet(cursor: Cursor, phase: RunTimePhase) -> None:
 
 def tell(cursors: Collection[Cursor], notice: notices.Notice) -> None:
     """A notice, encoded once; one about the same thing takes the place of an older one."""
-    published: Published[Any] = Published(notices.encode_notice(notice))
+    published: Published[Any] = Published((notices.encode_notice(notice),))
     for cursor in cursors:
         cursor.notify(notice.about, published)
 
@@ -36,11 +36,12 @@ def publish(cursors: Collection[Cursor], first_id: int, steps: Sequence[Step]) -
     """The events of a turn, of which the first has this id; what sockets do not show leaves its place empty."""
     if not cursors:
         return
-    published: list[Published[Any] | None] = [
-        Published(payload) if visible(*kind_of_body(event.body)) else None
+    shown = [
+        payload if visible(*kind_of_body(event.body)) else None
         for step in steps
         for event, payload in zip(step.events, step.payloads, strict=True)
     ]
-    if published:
+    if shown:
+        durable = passages(first_id, shown)
         for cursor in tuple(cursors):
-            cursor.offer(first_id, published)
+            cursor.offer(durable)

@@ -5,7 +5,7 @@ more, the cursor leaves live mode, reads from the log at the sink's pace, and be
 It never makes the actor wait.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import attrs
@@ -14,22 +14,54 @@ import trio
 from actors.domain.codec import kind_of, visible
 from storage.event_log import EventLog, LogView
 
-__all__ = ["Cursor", "CursorStatistics", "Published", "Sink"]
+__all__ = ["Cursor", "CursorStatistics", "Passage", "Published", "Sink", "passages"]
 
 T = TypeVar("T")
+
+PASSAGE_BYTES_MAX = 64 * 1024
+"""A sink takes a passage whole, so it may come to hold one more than it would; below that, fewer and larger writes cost
+less."""
+
+READ_BYTES_MAX = 128 * 1024
+"""What a reader that stalls holds of the log, beside what its sink does."""
 
 
 @attrs.define
 class Published(Generic[T]):
-    """The bytes of a visible event, with what transports made of them: encoded once, sent to many."""
+    """The bytes of messages in a row, with what transports made of them: encoded once, sent to many."""
 
-    payload: bytes
+    payloads: Sequence[bytes]
     _encoded: T | None = None
 
-    def encoded(self, encode: Callable[[bytes], T]) -> T:
+    def encoded(self, encode: Callable[[Sequence[bytes]], T]) -> T:
         if self._encoded is None:
-            self._encoded = encode(self.payload)
+            self._encoded = encode(self.payloads)
         return self._encoded
+
+
+@attrs.frozen
+class Passage:
+    """Events in a row, up to the one with `last_id`, and those of them that sockets are shown; None where none are."""
+
+    last_id: int
+    published: Published[object] | None
+
+
+def passages(first_id: int, shown: Iterable[bytes | None]) -> list[Passage]:
+    """Events from this id on, None in the place of each that sockets are not shown."""
+    found: list[Passage] = []
+    payloads: list[bytes] = []
+    last_id, size = first_id - 1, 0
+    for last_id, payload in enumerate(shown, first_id):
+        if payload is not None:
+            payloads.append(payload)
+            size += len(payload)
+        if size >= PASSAGE_BYTES_MAX:
+            found.append(Passage(last_id, Published(payloads)))
+            payloads, size = [], 0
+    if not found or found[-1].last_id < last_id:
+        found.append(Passage(last_id, Published(payloads) if payloads else None))
+    return found
 
 
 @attrs.frozen
@@ -46,7 +78,7 @@ class Sink(Protocol):
     """Where a cursor's events go."""
 
     def try_send(self, published: Published[object]) -> bool:
-        """Take the event now, or say no and take nothing."""
+        """Take all of it now, or say no and take nothing."""
 
     async def wait_writable(self) -> None:
         """Return when `try_send` is worth another try."""
@@ -75,16 +107,16 @@ class Cursor:
         """Whether it reads from the log at its own pace, instead of being offered what comes."""
         return not self._live
 
-    def offer(self, first_id: int, published: Sequence[Published[object] | None]) -> None:
-        """A durable batch; None stands for an event that sockets are not shown."""
+    def offer(self, durable: Sequence[Passage]) -> None:
+        """What comes next in the log, once it is durable."""
         if not self._live:
             return
-        for event_id, event in enumerate(published, first_id):
-            if event is not None and not self.sink.try_send(event):
+        for passage in durable:
+            if passage.published is not None and not self.sink.try_send(passage.published):
                 self._live = False
                 self._attention.unpark_all()
                 return
-            self.position = event_id
+            self.position = passage.last_id
 
     def notify(self, about: str, published: Published[object]) -> None:
         """Something of the moment: after what is before it in the log, and only the latest of its kind."""
@@ -130,13 +162,15 @@ class Cursor:
 
     async def _catch_up(self) -> None:
         while self._log is not None and self.position + 1 < self._log.next_id and not self._gone:
-            for payload in await self._log.read(self.position + 1, self._log.next_id):
-                if visible(*kind_of(payload)):
-                    await self._send(Published(payload))
-                self.position += 1
+            first_id = self.position + 1
+            read = await self._log.read(first_id, self._log.next_id, bytes_max=READ_BYTES_MAX)
+            for passage in passages(first_id, (payload if visible(*kind_of(payload)) else None for payload in read)):
+                if passage.published is not None:
+                    await self._send(passage.published)
+                self.position = passage.last_id
 
-    async def _send(self, event: Published[object]) -> None:
-        while not self.sink.try_send(event):
+    async def _send(self, published: Published[object]) -> None:
+        while not self.sink.try_send(published):
             await self.sink.wait_writable()
 
     def statistics(self) -> CursorStatistics:

@@ -137,7 +137,7 @@ def websocket_header(opcode_byte: int, body_bytes: int) -> bytes:
     return struct.pack("!BBQ", opcode_byte, 127, body_bytes)
 
 
-@attrs.frozen(slots=True, eq=False)
+@attrs.frozen(slots=True)
 class Frame:
     """One packet ready to leave: text including its type digit, or the bytes of a binary message."""
 
@@ -159,31 +159,49 @@ class Frame:
 class Encoded:
     """Packets that travel together, encoded once and shared by all who get them.
 
-    Usually one packet; a Socket.IO header with attachments is several, which nothing may separate (E21). `text` is
-    the first packet including its type digit, `size` the bytes of all of them.
+    Usually one packet; a Socket.IO header with attachments is several, which nothing may separate (E21), and so is a
+    `row`. `text` is the first packet including its type digit, `size` the bytes of all of them.
     """
 
-    __slots__ = ("_websocket_frame", "frames", "size")
+    __slots__ = ("_attachments", "_texts", "_websocket_frame", "size")
 
     def __init__(self, text: bytes, attachments: Sequence[bytes] = ()) -> None:
-        binary = tuple(Frame(data, is_binary=True) for data in attachments)
-        self.frames: tuple[Frame, ...] = (Frame(text), *binary)
+        self._texts: Sequence[bytes] = (text,)
+        self._attachments = attachments
         self.size = len(text) + sum(map(len, attachments))
         self._websocket_frame: bytes | None = None
 
+    @classmethod
+    def row(cls, texts: Sequence[bytes]) -> "Encoded":
+        """Text packets, one at least, that are written at once."""
+        found = cls(texts[0])
+        found._texts, found.size = texts, sum(map(len, texts))
+        return found
+
     @property
     def text(self) -> bytes:
-        return self.frames[0].data
+        return self._texts[0]
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Each packet on its own, as polling takes them."""
+        return [*map(Frame, self._texts), *(Frame(data, is_binary=True) for data in self._attachments)]
 
     @property
     def websocket_frame(self) -> bytes:
         """All packets as WebSocket frames in a row; built at the first asking."""
         if self._websocket_frame is None:
-            self._websocket_frame = b"".join(frame.websocket for frame in self.frames)
+            parts: list[bytes] = []
+            for text in self._texts:
+                parts += (websocket_header(_TEXT_FRAME, len(text)), text)
+            for data in self._attachments:
+                parts += (websocket_header(_BINARY_FRAME, len(data)), data)
+            self._websocket_frame = b"".join(parts)
         return self._websocket_frame
 
     def __repr__(self) -> str:
-        return f"<Encoded {self.text[:40]!r} {self.size} bytes in {len(self.frames)} packets>"
+        first = (*self._texts, *self._attachments)[0]
+        return f"<Encoded {first[:40]!r} {self.size} bytes in {len(self.frames)} packets>"
 
 
 def text_packet(kind: PacketType, data: bytes = b"") -> Encoded:
@@ -206,9 +224,8 @@ class _BinaryMessage(Encoded):
     __slots__ = ()
 
     def __init__(self, data: bytes) -> None:
-        super().__init__(b"")
-        self.frames = (Frame(data, is_binary=True),)
-        self.size = len(data)
+        super().__init__(b"", (data,))
+        self._texts = ()
 
 
 def encode_open(handshake: Mapping[str, Any]) -> Encoded:

@@ -27,7 +27,7 @@ __all__ = [
     "connect_error",
     "disconnect",
     "event",
-    "event_from_json",
+    "events_from_json",
 ]
 
 # The reference's decoders take no more (E17), so a packet with more would cost its receiver the connection.
@@ -235,10 +235,11 @@ def event(name: str, *args: Any, namespace: str = "/", ack_id: int | None = None
     return _encode(PacketType.EVENT, namespace, ack_id, [name, *args])
 
 
-def event_from_json(name: str, json_argument: bytes, *, namespace: str = "/") -> Encoded:
-    """An EVENT with one argument that is JSON already: its bytes go to the wire unchanged (K10)."""
-    head = b"42" + _prefix(namespace)
-    return Encoded(b"".join((head, b"[", orjson.dumps(name), b",", json_argument, b"]")))
+def events_from_json(name: str, json_arguments: Sequence[bytes], *, namespace: str = "/") -> Encoded:
+    """EVENTs in a row, one at least, each with one argument that is JSON already: its bytes go to the wire unchanged
+    (K10)."""
+    head = b"".join((b"42", _prefix(namespace), b"[", orjson.dumps(name), b","))
+    return Encoded.row([b"%b%b]" % (head, argument) for argument in json_arguments])
 
 
 def ack(packet_id: int, *args: Any, namespace: str = "/") -> Encoded:

@@ -34,8 +34,8 @@ class ListSink:
     closed: bool = False
 
     def try_send(self, published: Published[object]) -> bool:
-        self.taken.append(orjson.loads(published.payload))
-        self.payloads.append(published.payload)
+        self.taken += map(orjson.loads, published.payloads)
+        self.payloads += published.payloads
         return True
 
     async def wait_writable(self) -> None:

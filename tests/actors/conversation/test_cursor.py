@@ -1,6 +1,6 @@
 """A connection is a cursor: one sequence without gaps or duplicates, whatever the pace of its reader (K31, K33)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.conversation.cursor import Cursor, CursorStatistics, Published
+from actors.conversation.cursor import Cursor, CursorStatistics, Passage, Published, passages
 from actors.conversation.summary import describe
 from actors.domain.codec import encode, kind_of_body, visible
 from actors.domain.events import ConversationCreated, Event, MessageAction, RunStarted, Source
@@ -22,7 +22,7 @@ from storage.store import open_store
 
 @attrs.define
 class PacedSink:
-    """Takes `room` messages, then none until more room is made."""
+    """Takes messages or passages `room` times, then none until more room is made."""
 
     room: int
     taken: list[Any] = attrs.field(factory=list)
@@ -33,7 +33,7 @@ class PacedSink:
         if self.room == 0:
             return False
         self.room -= 1
-        self.taken.append(orjson.loads(published.payload))
+        self.taken += map(orjson.loads, published.payloads)
         return True
 
     async def wait_writable(self) -> None:
@@ -76,14 +76,12 @@ class Author:
         payloads = [encode(event) for event in events]
         await self.log.append([payloads])
         self.shown += [event.id for event in events if visible(*kind_of_body(event.body))]
+        shown = [
+            payload if visible(*kind_of_body(event.body)) else None
+            for event, payload in zip(events, payloads, strict=True)
+        ]
         for cursor in self.cursors:
-            cursor.offer(
-                first,
-                [
-                    Published(payload) if visible(*kind_of_body(event.body)) else None
-                    for event, payload in zip(events, payloads, strict=True)
-                ],
-            )
+            cursor.offer(passages(first, shown))
 
 
 @asynccontextmanager
@@ -107,12 +105,14 @@ STEPS = st.lists(
 )
 
 
-@given(st.random_module(), st.integers(0, 6), st.integers(-1, 3), STEPS)
+@given(st.random_module(), st.integers(0, 6), st.integers(-1, 3), st.sampled_from([1, 300, 10_000]), STEPS)
 @settings(max_examples=60, deadline=None)
 def test_k31_one_sequence_without_gaps_or_duplicates_at_any_pace(
-    scheduling: object, room: int, position: int, steps: list[tuple[str, Any]]
+    scheduling: object, room: int, position: int, passage_bytes: int, steps: list[tuple[str, Any]]
 ) -> None:
-    trio.run(_follow, room, position, steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("actors.conversation.cursor.PASSAGE_BYTES_MAX", passage_bytes)
+        trio.run(_follow, room, position, steps)
 
 
 async def _follow(room: int, position: int, steps: list[tuple[str, Any]]) -> None:
@@ -173,8 +173,8 @@ async def test_a_notice_comes_after_what_is_before_it_in_the_log_and_only_the_la
         nursery.start_soon(cursor.pump, author.log)
         await author.write("mm")
         for word in ("older", "newer"):
-            cursor.notify("run-time", Published(orjson.dumps({"word": word})))
-        cursor.notify("title", Published(orjson.dumps({"word": "title"})))
+            cursor.notify("run-time", Published([orjson.dumps({"word": word})]))
+        cursor.notify("title", Published([orjson.dumps({"word": "title"})]))
         assert cursor.statistics() == CursorStatistics(position=0, behind=True, ended=False, notices=2)
         sink.make_room(100)
         await trio.testing.wait_all_tasks_blocked()
@@ -195,16 +195,38 @@ async def test_an_ended_cursor_closes_its_sink_and_its_pump_returns() -> None:
         assert cursor.ended
 
 
-def test_an_event_is_encoded_once_however_many_take_it() -> None:
-    calls: list[bytes] = []
+def test_a_passage_is_encoded_once_however_many_take_it() -> None:
+    calls: list[Sequence[bytes]] = []
 
-    def encode_once(payload: bytes) -> bytes:
-        calls.append(payload)
-        return payload + b"!"
+    def encode_once(payloads: Sequence[bytes]) -> bytes:
+        calls.append(payloads)
+        return b"!".join(payloads)
 
-    published: Published[bytes] = Published(b"x")
-    assert [published.encoded(encode_once) for _ in range(3)] == [b"x!"] * 3
-    assert calls == [b"x"]
+    published: Published[bytes] = Published([b"x", b"y"])
+    assert [published.encoded(encode_once) for _ in range(3)] == [b"x!y"] * 3
+    assert calls == [[b"x", b"y"]]
+
+
+@given(st.integers(0, 5), st.lists(st.none() | st.binary(max_size=9), min_size=1, max_size=20), st.integers(1, 30))
+def test_k33_passages_have_every_event_once_and_are_bounded(
+    first_id: int, shown: list[bytes | None], bytes_max: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("actors.conversation.cursor.PASSAGE_BYTES_MAX", bytes_max)
+        found = passages(first_id, shown)
+    assert _payloads(found) == [payload for payload in shown if payload is not None]
+    begins = first_id
+    for passage in found:
+        own = shown[begins - first_id : passage.last_id + 1 - first_id]
+        assert _payloads([passage]) == [payload for payload in own if payload is not None]
+        *before, _ = [b"", *_payloads([passage])]
+        assert sum(map(len, before)) < bytes_max
+        begins = passage.last_id + 1
+    assert begins == first_id + len(shown)
+
+
+def _payloads(found: Sequence[Passage]) -> list[bytes]:
+    return [payload for passage in found if passage.published is not None for payload in passage.published.payloads]
 
 
 @pytest.mark.parametrize("position", [-1, 0, 2])

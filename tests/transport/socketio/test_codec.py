@@ -182,9 +182,18 @@ def test_binary_goes_round(blobs: list[bytes]) -> None:
 
 def test_the_bytes_of_an_event_are_not_rewritten() -> None:
     stored = b'{"id": 1,  "spaced":"\\u00e9"}'
-    encoded = codec.event_from_json("oh_event", stored)
+    encoded = codec.events_from_json("oh_event", [stored])
     assert encoded.text == b'42["oh_event",' + stored + b"]"
-    assert codec.event_from_json("e", b"1", namespace="/a").text == b'42/a,["e",1]'
+    assert codec.events_from_json("e", [b"1"], namespace="/a").text == b'42/a,["e",1]'
+
+
+@given(st.lists(st.text(max_size=200), min_size=1, max_size=5))
+def test_events_in_a_row_are_packets_of_their_own_on_either_transport(texts: list[str]) -> None:
+    row = codec.events_from_json("e", [orjson.dumps(text) for text in texts])
+    singles = [codec.event("e", text) for text in texts]
+    assert row.frames == [frame for single in singles for frame in single.frames]
+    assert row.websocket_frame == b"".join(single.websocket_frame for single in singles)
+    assert row.size == sum(single.size for single in singles)
 
 
 @pytest.mark.parametrize(
