@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+import structlog
 import trio
 
 from transport.engineio import session as machine
@@ -20,6 +21,8 @@ from transport.errors import ConnectionClosed
 from transport.guard import connection_guard
 
 __all__ = ["Connection", "Peer"]
+
+logger = structlog.get_logger(__name__)
 
 _FORCED = frozenset({Reason.FORCED_CLOSE, Reason.FORCED_SERVER_CLOSE})
 
@@ -64,6 +67,9 @@ class Connection:
         self._frames: deque[Frame] = deque()
         self._frames_bytes = 0
         self._outbox = limits.share_of_bytes()
+        # When a poller must have fetched something of what waits for it (K33): pongs alone may come from a client that
+        # never looks. A WebSocket's writer sees to that itself.
+        self._fetch_by = float("inf")
         self._owes_close = False
         self._holders: set[object] = set()
         self._changed = trio.lowlevel.ParkingLot()
@@ -114,6 +120,8 @@ class Connection:
         if self.websocket is not None:
             self.websocket.write(packet.websocket_frame)
             return
+        if not self._frames:
+            self._expect_fetch()
         self._frames.extend(packet.frames)
         self._frames_bytes += packet.size
         self._outbox.keep(self._frames_bytes)
@@ -185,8 +193,13 @@ class Connection:
         taken = [self._frames.popleft() for _ in range(count)]
         self._frames_bytes -= sum(len(frame.data) for frame in taken)
         self._outbox.keep(self._frames_bytes)
+        self._expect_fetch()
         self._changed.unpark_all()
         return taken
+
+    def _expect_fetch(self) -> None:
+        self._fetch_by = trio.current_time() + self.options.write_timeout_seconds
+        self.set_alarm()
 
     # --- the state machine ---------------------------------------------------------------------------------------
 
@@ -216,9 +229,22 @@ class Connection:
 
     def set_alarm(self) -> None:
         """Follow the state machine's deadline; a changed one may be earlier than the one slept for."""
-        due = min(self.session.deadline, self.extra_deadline)
+        due = self._due
         if due != self._alarm.deadline:
             self._alarm.deadline = due
+
+    @property
+    def _due(self) -> float:
+        fetch_by = self._fetch_by if self._frames else float("inf")
+        return min(self.session.deadline, self.extra_deadline, fetch_by)
+
+    def _fetches_nothing(self) -> None:
+        if self.session.upgrading:
+            self._expect_fetch()  # who upgrades has paused, and has a time limit of its own (D10)
+            return
+        self.limits.timeouts["poll"] += 1
+        logger.info("slow_reader_closed", error="nothing was fetched", **self.facts)
+        self.close(Reason.TRANSPORT_ERROR)
 
     def _become_websocket(self) -> None:
         self.websocket, self.probe = self.probe, None
@@ -258,13 +284,15 @@ class Connection:
             self._nursery = nursery
             task_status.started()
             while not self.closed:
-                with trio.CancelScope(deadline=min(self.session.deadline, self.extra_deadline)) as self._alarm:
+                with trio.CancelScope(deadline=self._due) as self._alarm:
                     await trio.sleep_forever()
                 now = trio.current_time()
                 if now >= self.session.deadline:
                     self.perform(self.session.tick(now))
                 if now >= self.extra_deadline:
                     self.on_deadline()
+                if self._frames and now >= self._fetch_by:
+                    self._fetches_nothing()
             nursery.cancel_scope.cancel()
 
     def forget(self) -> None:

@@ -265,7 +265,8 @@ class Endpoint:
             await poll(self._connections[asked.sid], scope, receive, send)
 
     def statistics(self) -> dict[str, int]:
-        return {"sessions": len(self._connections), "slow_readers_closed": self.limits.timeouts["websocket"]}
+        slow_readers = self.limits.timeouts["websocket"] + self.limits.timeouts["poll"]
+        return {"sessions": len(self._connections), "slow_readers_closed": slow_readers}
 
     def __repr__(self) -> str:
         return f"<Endpoint {len(self._connections)} sessions>"

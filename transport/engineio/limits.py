@@ -122,8 +122,8 @@ class Limits:
         self.outbox_bytes = Each(options.outbox_hard_bytes)
         self.namespaces = Each(options.namespaces_max)
         self.acks = Each(options.acks_max)
-        # An HTTP client's request, body, answer; a WebSocket's message, and what it is sent.
-        self.timeouts = Counter({"head": 0, "body": 0, "answer": 0, "message": 0, "websocket": 0})
+        # An HTTP client's request, body, answer; a WebSocket's message, and what it or a poller is sent.
+        self.timeouts = Counter({"head": 0, "body": 0, "answer": 0, "message": 0, "websocket": 0, "poll": 0})
 
     def share_of_bytes(self) -> Share:
         """For one holder of bytes."""

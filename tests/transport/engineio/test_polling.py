@@ -242,3 +242,24 @@ async def test_sessions_are_bounded() -> None:
             "GET", "/socket.io/?EIO=4&transport=websocket", b"", "Upgrade: websocket", "Connection: Upgrade"
         )
         assert (await raw.head())[0] == 503
+
+
+async def test_k33_a_poller_that_fetches_nothing_is_ended_though_it_says_that_it_lives() -> None:
+    async with open_wire(ping_interval_seconds=0.1, write_timeout_seconds=0.4) as wire:
+        sid = await joined(wire)
+        with trio.fail_after(PATIENCE_SECONDS):
+            while (await wire.post(sid, b"3"))[0] == 200:
+                await trio.sleep(0.05)
+        assert wire.echo.reasons == ["transport error"]
+        assert wire.endpoint.limits.timeouts["poll"] == 1
+
+
+async def test_k33_a_poller_that_fetches_slowly_but_fetches_lives_on() -> None:
+    async with open_wire(write_timeout_seconds=0.4) as wire:
+        sid = await joined(wire)
+        for _ in range(50):
+            assert await wire.post(sid, b'42["message","x"]') == (200, b"ok")
+        for _ in range(3):  # sixteen packets each, with a pause that is below the timeout, and all of them above it
+            assert (await wire.get(sid))[1].count(b"message") == 16
+            await trio.sleep(0.25)
+        assert (await wire.get(sid))[1].count(b"message") == 2
