@@ -171,7 +171,8 @@ def decode_client_action(wire: object) -> e.MessageAction | e.ChangeAgentStateAc
     """
     if not isinstance(wire, Mapping):
         raise DecodeError("an action must be a JSON object")
-    cls = _CLASSES.get(("action", str(wire.get("action"))))
+    kind = wire.get("action")
+    cls = _CLASSES.get(("action", kind)) if isinstance(kind, str) else None
     if cls not in (e.MessageAction, e.ChangeAgentStateAction):
         raise DecodeError("clients may send the actions `message` and `change_agent_state`")
     args = wire.get("args", {})

@@ -1,61 +1,12 @@
 """The gateway over real sockets and the real service: who may join, and what a refusal says."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-import attrs
-import orjson
 import pytest
 import trio
 from structlog.testing import capture_logs
 
-from storage.disk import Disk
-from tests.actors.conversation.house import Tenancy, open_house
 from tests.fakes.sim_disk import Operation, SimDisk
-from tests.transport.http.conftest import OPEN
-from tests.transport.wire import Raw
-from transport.doorway import Doorway
-from transport.engineio.endpoint import Upgrade
-from transport.gateway import Gateway
-from transport.listener import serve
+from tests.transport.lobby import note, open_lobby, open_speaker
 from transport.messages import MESSAGES
-from transport.socketio.server import Server
-
-
-@attrs.define
-class Lobby:
-    """A server that is in the hands of the test."""
-
-    tenancy: Tenancy
-    port: int = 0
-
-    async def join(self, query: str) -> Any:
-        """The answer to CONNECT: its type and its body."""
-        raw = Raw(await trio.open_tcp_stream("127.0.0.1", self.port))
-        async with raw.stream:
-            await raw.upgrade(query)
-            assert (await raw.frame())[1].startswith(b"0{")
-            await raw.text("40")
-            answer = (await raw.frame())[1]
-            return answer[:2], orjson.loads(answer[2:])
-
-
-@asynccontextmanager
-async def open_lobby(disk: Disk | None = None) -> AsyncIterator[Lobby]:
-    async with open_house(disk=disk) as tenancy, trio.open_nursery() as nursery:
-        lobby = Lobby(tenancy)
-        endpoint = Server({"/": Gateway(tenancy.conversations, OPEN)}).endpoint
-
-        async def upgrade(stream: trio.SocketStream, asked: Upgrade) -> None:
-            await endpoint.websocket(stream, asked)
-
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        lobby.port = listeners[0].socket.getsockname()[1]
-        await nursery.start(endpoint.run)
-        nursery.start_soon(serve, listeners, endpoint.polling, upgrade, trio.Event(), Doorway(endpoint.limits))
-        yield lobby
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_connection_to_a_server_that_is_not_ready_is_refused_by_its_id() -> None:
@@ -108,38 +59,6 @@ async def test_a_crash_behind_a_connection_is_logged_with_its_id_and_its_convers
 
 
 # --- K11, K12: what stands beside `action`, and what the ack says of it ---
-
-
-@attrs.define
-class Speaker:
-    """A joined client that reads acks and errors, and lets everything else pass."""
-
-    raw: Raw
-    sent: int = 0
-
-    async def ask(self, action: Any) -> Any:
-        """The arguments of the ack."""
-        self.sent += 1
-        await self.raw.text(b"42%d" % self.sent + orjson.dumps(["oh_user_action", action]))
-        while True:
-            _, frame = await self.raw.frame()
-            if frame.startswith(b"43%d[" % self.sent):
-                return orjson.loads(frame[len(b"43%d" % self.sent) :])
-
-
-@asynccontextmanager
-async def open_speaker(lobby: Lobby, conversation_id: str) -> AsyncIterator[Speaker]:
-    raw = Raw(await trio.open_tcp_stream("127.0.0.1", lobby.port))
-    async with raw.stream:
-        await raw.upgrade(f"&conversation_id={conversation_id}")
-        assert (await raw.frame())[1].startswith(b"0{")
-        await raw.text("40")
-        assert (await raw.frame())[1].startswith(b"40")
-        yield Speaker(raw)
-
-
-def note(text: str, **beside: object) -> dict[str, object]:
-    return {"action": "message", "args": {"content": f"/note {text}"}, **beside}
 
 
 async def test_k11_an_ack_under_a_key_names_the_event_and_says_whether_it_was_there() -> None:
