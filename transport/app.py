@@ -198,7 +198,7 @@ def _rules(config: Config, keeper: Keeper) -> Rules:
 def _wire(config: Config) -> Options:
     connections_max = min(config.connections_max, _connections_possible())
     if connections_max < config.connections_max:
-        logger.warning("connections_limited_by_descriptors", possible=connections_max, wanted=config.connections_max)
+        logger.info("connections_limited_by_descriptors", possible=connections_max, wanted=config.connections_max)
     return Options(
         max_payload_bytes=V0_PAYLOAD_BYTES_MAX,
         unknown_namespace_body="Unable to connect",

@@ -5,7 +5,7 @@ to hand an upgrade over, trailing bytes included, so no WebSocket ever runs insi
 connection is guarded: none can take the server down. The seam is held by tests/transport/test_hypercorn_seam.py.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from math import inf
@@ -30,6 +30,7 @@ from transport.engineio.handshake import NO_ROOM
 from transport.engineio.limits import Limits, Share
 from transport.engineio.polling import refuse
 from transport.guard import connection_guard
+from transport.heads import HEAD_BYTES_MAX, body_objection, objection
 from transport.stream import GuardedStream
 
 __all__ = ["serve"]
@@ -50,6 +51,17 @@ class _HandedOver(Exception):
         super().__init__("upgrade")
         self.request = request
         self.trailing = trailing
+
+
+class _StrictConnection(h11.Connection):
+    """Looks at a head before it is read."""
+
+    def next_event(self) -> Any:
+        if self.their_state is h11.IDLE:
+            status = objection(self.trailing_data[0])
+            if status is not None:
+                raise h11.RemoteProtocolError("a head that is not read", error_status_hint=status)
+        return super().next_event()
 
 
 class _Protocol(H11Protocol):
@@ -83,11 +95,12 @@ class _Protocol(H11Protocol):
         self.doorway.head_came(self.guarded)
         connection = cast("h11.Connection", self.connection)
         headers = dict(request.headers)
-        if _is_smuggling(headers):
-            await self._send_error_response(400)
+        objection = body_objection(headers)
+        if objection is not None:
+            await self._send_error_response(objection)
             await self.send(Closed())
             return
-        if b"upgrade" in headers:
+        if b"upgrade" in headers and request.http_version != b"1.0":  # where it means nothing (RFC 9110, 7.8)
             raise _HandedOver(request, connection.trailing_data[0])
         self.guarded.expect(trio.current_time() + self.doorway.limits.options.body_timeout_seconds, SLOW_BODY)
         await super()._create_stream(request)
@@ -101,20 +114,12 @@ class _Protocol(H11Protocol):
             (b"connection", b"close"),
             *self.config.response_headers("h11"),
         ]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
+        answer = (h11.Response(status_code=status_code, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+        # In one piece: an app that answers meanwhile must not get in between.
+        await self.send(RawData(b"".join(self.connection.send(event) or b"" for event in answer)))
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """h2 and h2c are surface without use here: `PRI` is an unknown method, `Upgrade: h2c` a refused upgrade."""
-
-
-def _is_smuggling(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether somebody in between may see another request here than we do: two lengths, which h11 takes (RFC 9112
-    §6.1), or an upgrade with a body, which would be read as frames."""
-    has_length = headers.get(b"content-length", b"0") != b"0"
-    is_chunked = b"transfer-encoding" in headers
-    return (is_chunked and b"content-length" in headers) or (b"upgrade" in headers and (has_length or is_chunked))
 
 
 class _Connection(TCPServer):
@@ -143,6 +148,7 @@ class _Connection(TCPServer):
                     server,
                     self.protocol_send,
                 )
+                protocol.connection = _StrictConnection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
                 protocol.guarded, protocol.doorway = cast("GuardedStream", self.stream), self.doorway
                 self.protocol = cast("Any", protocol)
                 await protocol.initiate()
@@ -160,7 +166,7 @@ class _Connection(TCPServer):
     async def protocol_send(self, event: Any) -> None:
         """A connection that ends before its request is whole ends in `_read_data`, which throws away the rest."""
         connection = cast("h11.Connection", cast("_Protocol", self.protocol).connection)
-        if isinstance(event, Closed) and connection.their_state is h11.SEND_BODY:
+        if isinstance(event, Closed) and connection.their_state in (h11.IDLE, h11.SEND_BODY, h11.ERROR):
             await cast("GuardedStream", self.stream).linger()
         else:
             await super().protocol_send(event)
@@ -172,7 +178,6 @@ def _config() -> Config:
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = None
-    config.h11_max_incomplete_size = 64 * 1024  # a head larger than this is no browser's
     return config
 
 

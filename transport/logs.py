@@ -61,8 +61,9 @@ def configure(level: str, *, as_json: bool, masks: Callable[[], Masks] = lambda:
     root = logging.getLogger()
     root.handlers = [_ToStructlog()]
     root.setLevel(getattr(logging, level.upper()))
-    # It would log every header of an upgrade, keys among them, and every frame.
-    logging.getLogger("websockets").setLevel(max(logging.INFO, root.level))
+    # It would log every header of an upgrade, keys among them, and every frame; and a line for whoever connects, which
+    # is as many as a stranger likes.
+    logging.getLogger("websockets").setLevel(max(logging.WARNING, root.level))
 
 
 def _name_conversation(_logger: Any, _name: str, facts: EventDict) -> EventDict:

@@ -15,11 +15,17 @@ from transport.engineio.limits import Limits
 
 __all__ = ["Ending", "GuardedStream"]
 
+RECEIVE_BYTES = 16 * 1024
+"""At a time: what a client can put into so many bytes is dealt with before others have their turn."""
+
 LINGER_SECONDS = 5.0
 """For what was on its way when the answer left; whoever sends longer does not read."""
 
 LAST_WORDS_SECONDS = 1.0
 """They fit into any send buffer; whoever cannot take them goes without."""
+
+GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
+"""Nothing can be said any more, or somebody else is still saying something."""
 
 
 @attrs.frozen
@@ -58,7 +64,7 @@ class GuardedStream(trio.abc.HalfCloseableStream):
         """Nothing more will be sent, and what is still received is thrown away, up to its end or `LINGER_SECONDS`."""
         self._lingers = True
         self.expect(trio.current_time() + LINGER_SECONDS)
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        with suppress(*GONE):
             await self.send_eof()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -81,11 +87,11 @@ class GuardedStream(trio.abc.HalfCloseableStream):
     async def send_eof(self) -> None:
         await self.transport.send_eof()
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:  # noqa: ARG002 - hypercorn's is 64 KiB
         with trio.CancelScope(deadline=self.read_deadline) as self._reading:
-            data = await self.transport.receive_some(max_bytes)
+            data = await self.transport.receive_some(RECEIVE_BYTES)
             while self._lingers and data:
-                data = await self.transport.receive_some(max_bytes)
+                data = await self.transport.receive_some(RECEIVE_BYTES)
             return data
         if self._otherwise is not None:
             await self._end(self._otherwise)
@@ -97,7 +103,7 @@ class GuardedStream(trio.abc.HalfCloseableStream):
             self._limits.timeouts[ending.counted] += 1
         with (
             trio.move_on_after(LAST_WORDS_SECONDS),
-            suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError),
+            suppress(*GONE),
         ):
             await self.transport.send_all(ending.words)
             await self.transport.send_eof()
