@@ -6,7 +6,7 @@ strangers, so a stranger behind the same address cannot use up what is theirs.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import ceil
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from transport.auth import COOKIE, COOKIE_SECONDS, SessionKey, Verdict, shown_ke
 from transport.proxies import TrustedProxies
 from transport.ratelimit import RateLimiter
 
-__all__ = ["Admission", "Denial", "folded"]
+__all__ = ["Admission", "Denial"]
 
 HEALTH = frozenset({"/alive", "/health", "/readyz"})
 """Never counted and never asked for a key: whoever watches the server must not be told that it is down."""
@@ -42,16 +42,6 @@ class Denial:
 
 UNAUTHORIZED = Denial(401, {"detail": "Unauthorized"})
 """Contract §5."""
-
-
-def folded(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers by their lower-case names; what came several times is one list, as HTTP has it."""
-    found: dict[str, str] = {}
-    for name, value in headers:
-        lowered = name.lower()
-        separator = "; " if lowered == "cookie" else ", "
-        found[lowered] = found[lowered] + separator + value if lowered in found else value
-    return found
 
 
 @attrs.define
@@ -142,6 +132,10 @@ class Admission:
     def address(self, headers: Mapping[str, str], peer: str) -> str:
         """Whom a request counts for."""
         return self.proxies.client(peer, headers.get("x-forwarded-for", ""))
+
+    def hosts(self, headers: Mapping[str, str], peer: str) -> tuple[str, ...]:
+        """Under which names a request has come here, the browser's first."""
+        return self.proxies.hosts(peer, headers.get("host", ""), headers.get("x-forwarded-host", ""))
 
     def _cookie(self, value: str, seconds: int, headers: Mapping[str, str], peer: str) -> str:
         secure = "; Secure" if self.proxies.is_https(peer, headers.get("x-forwarded-proto", "")) else ""

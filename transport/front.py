@@ -11,9 +11,10 @@ import attrs
 import orjson
 import trio
 
-from transport.admission import Admission, Denial, folded
+from transport.admission import Admission, Denial
 from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.handshake import parse_query
+from transport.heads import asgi_headers, folded
 from transport.origins import OriginPolicy
 from transport.refusals import Refusals
 from transport.socketio.serving import with_headers
@@ -38,10 +39,9 @@ class Front:
     async def app(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """The ASGI application in front of polling and REST."""
         if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH) and scope["method"] != "OPTIONS":
-            headers = folded((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-            if self.policy.objection(headers.get("host", ""), headers.get("origin")) is None:
+            headers, peer = asgi_headers(scope["headers"]), (scope.get("client") or ("",))[0]
+            if self._objection(headers, peer) is None:
                 send = with_headers(send, self.policy.cors_headers(headers.get("origin")))
-                peer = (scope.get("client") or ("",))[0]
                 denied = self._denial(scope["query_string"], headers, peer)
                 if denied is None:
                     await self.endpoint.polling(scope, receive, send)
@@ -58,7 +58,7 @@ class Front:
         path, _, query = asked.target.partition("?")
         if not path.startswith(SOCKET_IO_PATH):
             await refuse_upgrade(stream, "404 Not Found")
-        elif self.policy.objection(headers.get("host", ""), headers.get("origin")) is not None:
+        elif self._objection(headers, asked.remote) is not None:
             self.refusals.count("foreign_origin")
             await refuse_upgrade(stream, "403 Forbidden")
         elif (denied := self._denial(query.encode("latin-1"), headers, asked.remote)) is not None:
@@ -66,6 +66,9 @@ class Front:
             await refuse_upgrade(stream, "429 Too Many Requests", headers=denied.headers)
         else:
             await self.endpoint.websocket(stream, asked)
+
+    def _objection(self, headers: Mapping[str, str], peer: str) -> str | None:
+        return self.policy.objection(self.admission.hosts(headers, peer), headers.get("origin"))
 
     def _denial(self, raw_query: bytes, headers: Mapping[str, str], peer: str) -> Denial | None:
         """Only the first request of a session is asked: python-socketio's client shows its headers on that one alone.

@@ -1,12 +1,12 @@
-"""Which request heads are not read at all: pure, over the bytes that have come so far.
+"""Which request heads are not read at all, and how the headers of the others are looked at: pure.
 
 What lives here: what h11 takes although somebody in between may see another request in it, and what costs more to read
 than any honest head (RFC 9112, 2.2 and 5.2 let a server refuse the former). What must not: parsing, which is h11's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-__all__ = ["HEAD_BYTES_MAX", "body_objection", "objection"]
+__all__ = ["HEAD_BYTES_MAX", "asgi_headers", "body_objection", "folded", "objection"]
 
 HEAD_BYTES_MAX = 32 * 1024
 """Twice what the reference takes."""
@@ -35,3 +35,18 @@ def body_objection(headers: Mapping[bytes, bytes]) -> int | None:
     is_chunked = b"transfer-encoding" in headers
     is_twofold = is_chunked and b"content-length" in headers
     return 400 if is_twofold or (b"upgrade" in headers and (has_length or is_chunked)) else None
+
+
+def folded(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their lower-case names; what came several times is one list, as HTTP has it."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        lowered = name.lower()
+        separator = "; " if lowered == "cookie" else ", "
+        found[lowered] = found[lowered] + separator + value if lowered in found else value
+    return found
+
+
+def asgi_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The same of what stands in an ASGI scope."""
+    return folded((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)

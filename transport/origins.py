@@ -28,14 +28,18 @@ class OriginPolicy:
     permitted_origins: Sequence[str] = ()
     permitted_hosts: Sequence[str] = ()
 
-    def objection(self, host: str, origin: str | None) -> str | None:
-        """Why a request is refused (403), or None."""
-        name = _name(host)
-        if self.on_loopback and not (is_loopback(name) or name in self.permitted_hosts):
+    def objection(self, hosts: Sequence[str], origin: str | None) -> str | None:
+        """Why a request is refused (403), or None. `hosts` are the names under which it has come here, the browser's
+        first: its Host, and before that what a proxy in between says that it was there."""
+        if self.on_loopback and not all(map(self._is_served, hosts)):
             return "this Host is not served here"
-        if origin is None or origin in self.permitted_origins or _is_same(origin, host):
+        if origin is None or origin in self.permitted_origins or _is_same(origin, hosts[0]):
             return None
         return "this Origin is not permitted"
+
+    def _is_served(self, host: str) -> bool:
+        name = _name(host)
+        return is_loopback(name) or name in self.permitted_hosts
 
     def is_permitted_cross_origin(self, origin: str | None) -> bool:
         """Whether an answer carries CORS headers."""

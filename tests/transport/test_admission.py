@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from transport.admission import Admission, Denial, folded
+from transport.admission import Admission, Denial
 from transport.auth import SessionKey
 from transport.proxies import TrustedProxies, networks
 from transport.ratelimit import RateLimiter
@@ -194,11 +194,6 @@ async def test_sessions_with_the_key_are_not_counted() -> None:
     for _ in range(100):
         assert admission.handshake(RIGHT, {}, HERE) is None
         assert admission.handshake({}, {"session_api_key": "right"}, HERE) is None
-
-
-def test_repeated_headers_are_one_list() -> None:
-    pairs = [("X-Forwarded-For", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2"), ("Cookie", "a=1"), ("cookie", "b=2")]
-    assert folded(pairs) == {"x-forwarded-for": "1.1.1.1, 2.2.2.2", "cookie": "a=1; b=2"}
 
 
 async def test_repr_and_statistics_tell_no_key() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transport.heads import HEAD_BYTES_MAX, body_objection, objection
+from transport.heads import HEAD_BYTES_MAX, asgi_headers, body_objection, folded, objection
 
 LINE = b"GET / HTTP/1.1\r\n"
 BROWSERS = LINE + b"Host: localhost\r\n" + b"".join(b"X-%d: \tvalue \r\n" % number for number in range(40)) + b"\r\n"
@@ -49,3 +49,9 @@ def test_no_part_of_a_good_head_is_wrong(cut: int) -> None:
 )
 def test_what_is_wrong_with_a_body(headers: dict[bytes, bytes], status: int | None) -> None:
     assert body_objection(headers) == status
+
+
+def test_repeated_headers_are_one_list() -> None:
+    pairs = [("X-Forwarded-For", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2"), ("Cookie", "a=1"), ("cookie", "b=2")]
+    assert folded(pairs) == {"x-forwarded-for": "1.1.1.1, 2.2.2.2", "cookie": "a=1; b=2"}
+    assert asgi_headers((name.encode(), value.encode()) for name, value in pairs) == folded(pairs)

@@ -27,7 +27,7 @@ PUBLIC = OriginPolicy(on_loopback=False)
     ],
 )
 def test_permitted(host: str, origin: str | None) -> None:
-    assert LOOPBACK.objection(host, origin) is None
+    assert LOOPBACK.objection([host], origin) is None
 
 
 @pytest.mark.parametrize(
@@ -49,18 +49,39 @@ def test_permitted(host: str, origin: str | None) -> None:
     ],
 )
 def test_refused(host: str, origin: str | None) -> None:
-    assert LOOPBACK.objection(host, origin) is not None
+    assert LOOPBACK.objection([host], origin) is not None
 
 
 def test_on_a_public_address_any_host_but_no_other_origin() -> None:
-    assert PUBLIC.objection("green.example", "https://green.example") is None
-    assert PUBLIC.objection("green.example", "https://evil.example") is not None
+    assert PUBLIC.objection(["green.example"], "https://green.example") is None
+    assert PUBLIC.objection(["green.example"], "https://evil.example") is not None
+
+
+@pytest.mark.parametrize(
+    ("hosts", "origin", "is_permitted"),
+    [
+        (["green.example", "127.0.0.1:3000"], "https://green.example", True),
+        (["green.example:8443", "127.0.0.1:3000"], "https://green.example:8443", True),
+        (["green.example", "127.0.0.1:3000"], "https://green.example:8443", False),
+        # Its own Host is how the proxy found this server; no browser has seen it.
+        (["green.example", "127.0.0.1:3000"], "http://127.0.0.1:3000", False),
+        # A page on this machine that was rebound to it can write headers as a proxy does, but not its Host.
+        (["localhost", "evil.example"], "http://localhost", False),
+        (["evil.example", "127.0.0.1:3000"], "http://evil.example", False),
+    ],
+)
+def test_behind_a_proxy_the_page_is_of_the_name_that_the_browser_asked_for(
+    hosts: list[str],
+    origin: str,
+    is_permitted: bool,  # noqa: FBT001 - table
+) -> None:
+    assert (LOOPBACK.objection(hosts, origin) is None) is is_permitted
 
 
 @given(st.text(), st.none() | st.text())
 def test_any_headers_get_an_answer(host: str, origin: str | None) -> None:
-    LOOPBACK.objection(host, origin)
-    PUBLIC.objection(host, origin)
+    LOOPBACK.objection([host], origin)
+    PUBLIC.objection([host], origin)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ PROXIES = TrustedProxies(networks("10.0.0.0/8, 127.0.0.1, fd00::/8"))
         ("fe80::1%eth0", "", "fe80::/64"),
         ("2001:db8::1", "", "2001:db8::/64"),
         ("<local>", "9.9.9.9", "<local>"),
+        ("127.0.0.1", "6.6.6.6, 9.9.9.9" + ", 10.1.1.1" * 31, "9.9.9.9"),
+        ("127.0.0.1", "9.9.9.9" + ", 10.1.1.1" * 32, "10.1.1.1"),  # nobody stands behind so many
     ],
 )
 def test_who_asks(peer: str, forwarded_for: str, client: str) -> None:
@@ -67,6 +69,27 @@ def test_what_stands_left_of_a_stranger_changes_nothing(written: str, client: ip
 )
 def test_only_a_trusted_proxy_ends_tls(peer: str, proto: str, *, is_https: bool) -> None:
     assert PROXIES.is_https(peer, proto) is is_https
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_host", "hosts"),
+    [
+        ("127.0.0.1", "green.example", ("green.example", "here:3000")),
+        ("127.0.0.1", "evil.example, green.example:8443", ("green.example:8443", "here:3000")),
+        ("127.0.0.1", "", ("here:3000",)),
+        ("127.0.0.1", "green.example, ", ("here:3000",)),
+        ("1.2.3.4", "evil.example", ("here:3000",)),
+        ("<local>", "evil.example", ("here:3000",)),
+    ],
+)
+def test_only_a_trusted_proxy_says_which_name_was_asked_for(
+    peer: str, forwarded_host: str, hosts: tuple[str, ...]
+) -> None:
+    assert PROXIES.hosts(peer, "here:3000", forwarded_host) == hosts
+
+
+def test_an_ipv4_network_that_is_written_as_ipv6_is_the_same() -> None:
+    assert networks("::ffff:10.0.0.1, ::ffff:10.0.0.0/104") == networks("10.0.0.1, 10.0.0.0/8")
 
 
 @pytest.mark.parametrize("text", ["localhost", "10.0.0.1/8", "10.0.0.0/99", "1.2.3", "10.0.0.1;10.0.0.2"])

@@ -16,6 +16,7 @@ import trio
 
 from transport.admission import Admission
 from transport.doorway import Doorway
+from transport.engineio.connection import Peer
 from transport.engineio.endpoint import Endpoint
 from transport.engineio.options import Options
 from transport.front import Front
@@ -258,13 +259,18 @@ async def open_wire(
 ) -> AsyncIterator[Wire]:
     """A server with an echo at `/` and at `/custom`; other keyword arguments are those of `Options`."""
     echo, custom, stopping = Echo(), Echo(), trio.Event()
-    endpoint = Server({"/": echo, "/custom": custom}, Options(**options)).endpoint
+    admission = admission or Admission(None, RateLimiter(0, 1))
 
-    front = Front(_rest, endpoint, policy, admission or Admission(None, RateLimiter(0, 1)))
+    def whose(peer: Peer) -> str:
+        return admission.address(peer.headers, peer.remote)
+
+    endpoint = Server({"/": echo, "/custom": custom}, Options(**options), whose=whose).endpoint
+    front = Front(_rest, endpoint, policy, admission)
+    doorway = Doorway(endpoint.limits, admission.proxies.owner)
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         await nursery.start(endpoint.run)
-        nursery.start_soon(serve, listeners, front.app, front.upgrade, stopping, Doorway(endpoint.limits))
+        nursery.start_soon(serve, listeners, front.app, front.upgrade, stopping, doorway)
         wire = Wire(listeners[0].socket.getsockname()[1], echo, endpoint, stopping, nursery)
         try:
             yield wire

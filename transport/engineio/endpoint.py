@@ -24,6 +24,7 @@ from transport.engineio.session import Reason, Transport
 from transport.engineio.websocket import WebSocket
 from transport.errors import ClientFault, NetworkFault, PacketError
 from transport.guard import connection_guard
+from transport.heads import asgi_headers, folded
 
 __all__ = ["Endpoint", "Upgrade", "everybody", "refuse_upgrade", "remote"]
 
@@ -107,9 +108,12 @@ class Endpoint:
         return None
 
     async def _open(self, peer: Peer, transport: Transport) -> Connection:
+        address = self._whose(peer)
         self.limits.sessions.take()
-        self.limits.sessions_per_address.take(self._whose(peer))
+        self.limits.sessions_per_address.take(address)
         connection = Connection(secrets.token_urlsafe(15), peer, self.limits, transport)
+        if address != peer.remote:
+            connection.facts["client"] = address  # the other end of the socket is a proxy's
         self._connections[connection.sid] = connection
         self._transports[connection.sid] = transport
         connection.upgraded = lambda: self._transports.update({connection.sid: Transport.WEBSOCKET})
@@ -158,7 +162,7 @@ class Endpoint:
             words = asked.words if isinstance(asked, handshake.Refusal) else "Bad request"
             await refuse_upgrade(stream, "400 Bad Request", words)
             return
-        peer = Peer(query.last, query.all, dict(upgrade.headers), upgrade.remote)
+        peer = Peer(query.last, query.all, folded(upgrade.headers), upgrade.remote)
         refusal = self._objection(peer) if asked.sid is None else None
         if refusal is not None:
             status = HTTPStatus(refusal.status)
@@ -254,8 +258,7 @@ class Endpoint:
             body = asked.body if isinstance(asked, handshake.Refusal) else b""
             await answer(send, 400, body, JSON)
         elif asked.sid is None:
-            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-            peer = Peer(query.last, query.all, headers, (scope.get("client") or ("",))[0])
+            peer = Peer(query.last, query.all, asgi_headers(scope["headers"]), (scope.get("client") or ("",))[0])
             refusal = self._objection(peer)
             if refusal is None:
                 await get(await self._open(peer, Transport.POLLING), receive, send)

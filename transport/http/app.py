@@ -14,8 +14,9 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from actors.conversation.service import Conversations
-from transport.admission import Admission, folded
+from transport.admission import Admission
 from transport.guard import log_failure
+from transport.heads import folded
 from transport.http import admin as admin_routes
 from transport.http import conversations as conversation_routes
 from transport.http import events as event_routes
@@ -107,18 +108,18 @@ def _add_metrics(app: QuartTrio, metrics: Callable[[], tuple[str, bytes]]) -> No
 def _add_checks(app: QuartTrio, policy: OriginPolicy, admission: Admission, refusals: Refusals) -> None:
     @app.before_request
     async def check() -> Response | None:
-        origin = request.headers.get("Origin")
-        objection = policy.objection(request.headers.get("Host", ""), origin)
+        headers, peer = folded(request.headers.items()), request.remote_addr or ""
+        origin = headers.get("origin")
+        objection = policy.objection(admission.hosts(headers, peer), origin)
         if objection is not None:
             return answer({"detail": objection}, 403)
         if request.method == "OPTIONS" and policy.is_permitted_cross_origin(origin):
             return Response(b"", 204)
         target = f"{request.path}?{request.query_string.decode('latin-1')}".removesuffix("?")
-        headers = folded(request.headers.items())
-        denied = admission.request(request.method, target, headers, request.remote_addr or "")
+        denied = admission.request(request.method, target, headers, peer)
         if denied is not None:
             return answer(denied.body, denied.status, denied.headers)
-        content_type = request.headers.get("Content-Type", "")
+        content_type = headers.get("content-type", "")
         # No header tells of a body in HTTP/2, so a type that may not carry one has it read.
         if policy.wants_other_content_type(request.method, content_type, has_body=True) and await request.get_data():
             return answer({"detail": "The body must be JSON (Content-Type: application/json)"}, 415)

@@ -9,7 +9,8 @@ from importlib.resources import files
 from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from transport.admission import Admission, Denial, folded
+from transport.admission import Admission, Denial
+from transport.heads import folded
 from transport.http.bodies import Invalid, Problem, answer, fields, json_body, keep_confidential
 
 __all__ = ["blueprint"]

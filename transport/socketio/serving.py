@@ -13,6 +13,7 @@ import trio
 from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.handshake import FORBIDDEN
 from transport.engineio.polling import JSON, TEXT, answer
+from transport.heads import asgi_headers, folded
 from transport.origins import OriginPolicy, is_loopback
 from transport.socketio.server import Server
 
@@ -73,11 +74,11 @@ class _Door:
         """The ASGI application for polling."""
         if scope["type"] != "http":
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = asgi_headers(scope["headers"])
         origin = headers.get("origin")
         if not scope["path"].startswith(self.path):
             await answer(send, 404, b"", TEXT)
-        elif self.policy.objection(headers.get("host", ""), origin) is not None:
+        elif self.policy.objection([headers.get("host", "")], origin) is not None:
             await answer(send, FORBIDDEN.status, FORBIDDEN.body, JSON)
         else:
             asked = headers.get("access-control-request-headers", "")
@@ -89,10 +90,10 @@ class _Door:
 
     async def upgrade(self, stream: trio.SocketStream, asked: Upgrade) -> None:
         """A page's WebSocket is held back by no browser, so its Origin is looked at here (A25)."""
-        headers = dict(asked.headers)
+        headers = folded(asked.headers)
         if not asked.target.startswith(self.path):
             await refuse_upgrade(stream, "404 Not Found")
-        elif self.policy.objection(headers.get("host", ""), headers.get("origin")) is not None:
+        elif self.policy.objection([headers.get("host", "")], headers.get("origin")) is not None:
             await refuse_upgrade(stream, "403 Forbidden", FORBIDDEN.words)
         else:
             await self.endpoint.websocket(stream, asked)
