@@ -10,8 +10,9 @@ from typing import Any
 import attrs
 import structlog
 
-from actors.conversation.cursor import Cursor, Published
+from actors.conversation.cursor import Cursor
 from actors.conversation.keys import Receipt
+from actors.conversation.published import Published
 from actors.conversation.service import Conversations
 from actors.domain.codec import DecodeError, decode_client_action
 from actors.domain.terms import decode_terms
@@ -29,6 +30,7 @@ __all__ = ["Gateway"]
 logger = structlog.get_logger(__name__)
 
 EVENT = "oh_event"
+DRAFT = "greenroom_draft"
 USER_ACTIONS = frozenset({"oh_user_action", "oh_action"})
 
 
@@ -36,14 +38,22 @@ def _encode(payloads: Sequence[bytes]) -> Encoded:
     return events_from_json(EVENT, payloads)
 
 
+def _encode_draft(payloads: Sequence[bytes]) -> Encoded:
+    return events_from_json(DRAFT, payloads)
+
+
 @attrs.frozen
 class _ConnectionSink:
     """A connection as a cursor sees it (see `actors.conversation.cursor.Sink`)."""
 
     connection: Connection
+    shows_drafts: bool
 
     def try_send(self, published: Published[Any]) -> bool:
         return self.connection.try_send(published.encoded(_encode))
+
+    def try_show(self, part: Published[Any]) -> bool:
+        return self.connection.send_volatile(part.encoded(_encode_draft))
 
     async def wait_writable(self) -> None:
         await self.connection.wait_writable()
@@ -113,7 +123,8 @@ class Gateway:
         position = _position(connection.query.get("latest_event_id"))
         known_epoch = connection.query.get("stream_epoch", str(epoch)) == str(epoch)
         recovered = known_epoch and position <= last_id
-        cursor = Cursor(_ConnectionSink(connection), position if recovered else -1)
+        sink = _ConnectionSink(connection, shows_drafts=connection.query.get("drafts") == "1")
+        cursor = Cursor(sink, position if recovered else -1)
         self._cursors[connection.sid] = (conversation_id, cursor)
         logger.info("client_joins", **connection.facts, position=position)
         return Accept({"recovered": recovered, "stream_epoch": epoch})

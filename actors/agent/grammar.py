@@ -28,6 +28,7 @@ __all__ = [
     "Repeat",
     "RunCommand",
     "Sleep",
+    "Stream",
     "ThinkAloud",
     "parse",
 ]
@@ -93,6 +94,13 @@ class Burst:
 
 
 @attrs.frozen
+class Stream:
+    """`/stream text`: say it word by word."""
+
+    text: str
+
+
+@attrs.frozen
 class Fail:
     """`/error text`: report an error and fail."""
 
@@ -118,7 +126,9 @@ class Explain:
     text: str
 
 
-Directive: TypeAlias = RunCommand | Note | FinishTask | ThinkAloud | Sleep | Burst | Fail | Crash | Repeat | Explain
+Directive: TypeAlias = (
+    RunCommand | Note | FinishTask | ThinkAloud | Sleep | Burst | Stream | Fail | Crash | Repeat | Explain
+)
 
 _WORD = re.compile(r"(\$|/[a-z]+)(?:\s+(.*))?", re.DOTALL)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
@@ -164,6 +174,10 @@ def _is_within_limits(burst: Burst) -> bool:
     )
 
 
+def _stream(rest: str) -> Directive:
+    return Stream(rest) if rest else Explain("Write `/stream text`: what is to be said, word by word.")
+
+
 def _crash(rest: str) -> Directive:
     return Explain("Write `/crash` and nothing behind it.") if rest else Crash()
 
@@ -175,6 +189,7 @@ _PARSERS: dict[str, Callable[[str], Directive]] = {
     "/think": ThinkAloud,
     "/sleep": _sleep,
     "/burst": _burst,
+    "/stream": _stream,
     "/error": Fail,
     "/crash": _crash,
 }

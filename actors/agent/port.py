@@ -44,6 +44,11 @@ class Recorder(Protocol):
         """
         ...
 
+    async def draft(self, text: str) -> None:
+        """Show what comes next of a message that is being written, to whoever wants to see that and can take it now. It
+        is stored nowhere, and whatever is recorded next takes its place (K34)."""
+        ...
+
     async def message(self, message_id: int) -> MessageAction:
         """A user message of this conversation."""
         ...

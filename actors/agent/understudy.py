@@ -7,6 +7,7 @@ for each message its directive, for each action its record before its effect and
 """
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import assert_never
 
@@ -25,6 +26,7 @@ from actors.agent.grammar import (
     Repeat,
     RunCommand,
     Sleep,
+    Stream,
     ThinkAloud,
     parse,
 )
@@ -46,6 +48,9 @@ BATCH_MESSAGES_MAX = 64
 BATCH_BYTES_MAX = 256 * 1024
 """The same for bursts of large messages: a batch is held in memory whole; one message of this size is one
 batch."""
+
+STREAM_PAUSE_SECONDS = 0.05
+"""Between two words: about the pace of a model."""
 
 _WAITING = Outcome(RunOutcome.WAITING)
 
@@ -81,7 +86,7 @@ class _Answer:
     recorder: Recorder
     hands: Hands
 
-    async def give(self, directive: Directive) -> Outcome:
+    async def give(self, directive: Directive) -> Outcome:  # noqa: C901 - one flat table
         match directive:
             case RunCommand():
                 await self.hands.run_command(directive.command, cause=self.message_id)
@@ -91,6 +96,8 @@ class _Answer:
                 await self._sleep(directive.seconds)
             case Burst():
                 await self._burst(directive)
+            case Stream():
+                await self._stream(directive.text)
             case FinishTask():
                 return await self._finish(directive.text)
             case Fail():
@@ -120,6 +127,12 @@ class _Answer:
     async def _burst(self, burst: Burst) -> None:
         for batch in _batches(burst):
             await self.recorder.record(*batch, cause=self.message_id)
+
+    async def _stream(self, text: str) -> None:
+        for word in re.findall(r"\s*\S+", text):
+            await self.recorder.draft(word)
+            await trio.sleep(STREAM_PAUSE_SECONDS)
+        await self._say(text)
 
     async def _finish(self, text: str) -> Outcome:
         await self._act(FinishAction(final_thought=text))

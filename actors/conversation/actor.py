@@ -15,6 +15,7 @@ from actors.conversation import decision as d
 from actors.conversation.audience import greet, publish, tell
 from actors.conversation.cursor import Cursor
 from actors.conversation.deciding import Deciding
+from actors.conversation.draft import Draft, ends_draft
 from actors.conversation.house import LOG_CORRUPT, Dormant, House
 from actors.conversation.idle import Idleness, Sitting, Verdict
 from actors.conversation.keys import Receipt
@@ -59,6 +60,7 @@ class ConversationActor:
         self._context = context
         self._house = house
         self._run_time: RunTime | None = None
+        self._draft: Draft | None = None
         self._closing: list[tuple[Envelope[Message], Receipt]] = []
         self._snapshot_at = 0
         self._idleness = Idleness(house.rules.idle, trio.current_time())
@@ -280,6 +282,18 @@ class ConversationActor:
 
     def _publish(self, first_id: int, steps: Sequence[Step]) -> None:
         publish(self.cursors, first_id, steps)
+        if self._draft is not None and any(ends_draft(step.events) for step in steps):
+            self._draft = None
+
+    def _show_draft(self, run: int, text: str) -> None:
+        """What a run that is not over goes on to write (K29, K34)."""
+        if self.state.run != run:
+            return
+        if self._draft is None:
+            self._draft = Draft(self.state.next_id - 1)
+        self._draft.write(text, self._house.masks())
+        for cursor in tuple(self.cursors):
+            cursor.show(self._draft)
 
     def _perform(self, effect: d.Effect) -> None:
         assert self._run_time is not None  # noqa: S101 - activation comes first
@@ -287,7 +301,7 @@ class ConversationActor:
             case d.OpenRunTime():
                 self._run_time.open()
             case d.StartRun():
-                self._run_time.start_run(effect, self._read_message)
+                self._run_time.start_run(effect, self._read_message, self._show_draft)
             case d.CancelRun():
                 self._run_time.cancel_run()
             case d.CloseRunTime():

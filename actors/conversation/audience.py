@@ -7,8 +7,9 @@ actor keeps that, and a hibernated conversation does (K22).
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from actors.conversation.cursor import Cursor, Published, passages
+from actors.conversation.cursor import Cursor
 from actors.conversation.decision import RunTimePhase
+from actors.conversation.published import Published, passages
 from actors.conversation.step import Step
 from actors.domain import notices
 from actors.domain.codec import kind_of_body, visible

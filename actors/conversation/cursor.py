@@ -5,63 +5,21 @@ more, the cursor leaves live mode, reads from the log at the sink's pace, and be
 It never makes the actor wait.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 import trio
 
+from actors.conversation.draft import Draft
+from actors.conversation.published import Passage, Published, passages
 from actors.domain.codec import kind_of, visible
 from storage.event_log import EventLog, LogView
 
-__all__ = ["Cursor", "CursorStatistics", "Passage", "Published", "Sink", "passages"]
-
-T = TypeVar("T")
-
-PASSAGE_BYTES_MAX = 64 * 1024
-"""A sink takes a passage whole, so it may come to hold one more than it would; below that, fewer and larger writes cost
-less."""
+__all__ = ["Cursor", "CursorStatistics", "Sink"]
 
 READ_BYTES_MAX = 128 * 1024
 """What a reader that stalls holds of the log, beside what its sink does."""
-
-
-@attrs.define
-class Published(Generic[T]):
-    """The bytes of messages in a row, with what transports made of them: encoded once, sent to many."""
-
-    payloads: Sequence[bytes]
-    _encoded: T | None = None
-
-    def encoded(self, encode: Callable[[Sequence[bytes]], T]) -> T:
-        if self._encoded is None:
-            self._encoded = encode(self.payloads)
-        return self._encoded
-
-
-@attrs.frozen
-class Passage:
-    """Events in a row, up to the one with `last_id`, and those of them that sockets are shown; None where none are."""
-
-    last_id: int
-    published: Published[object] | None
-
-
-def passages(first_id: int, shown: Iterable[bytes | None]) -> list[Passage]:
-    """Events from this id on, None in the place of each that sockets are not shown."""
-    found: list[Passage] = []
-    payloads: list[bytes] = []
-    last_id, size = first_id - 1, 0
-    for last_id, payload in enumerate(shown, first_id):
-        if payload is not None:
-            payloads.append(payload)
-            size += len(payload)
-        if size >= PASSAGE_BYTES_MAX:
-            found.append(Passage(last_id, Published(payloads)))
-            payloads, size = [], 0
-    if not found or found[-1].last_id < last_id:
-        found.append(Passage(last_id, Published(payloads) if payloads else None))
-    return found
 
 
 @attrs.frozen
@@ -76,6 +34,13 @@ class CursorStatistics:
 
 class Sink(Protocol):
     """Where a cursor's events go."""
+
+    @property
+    def shows_drafts(self) -> bool:
+        """Whether its client wants to see what the agent is writing."""
+
+    def try_show(self, part: Published[object]) -> bool:
+        """Take a part of a draft, unless anything waits already."""
 
     def try_send(self, published: Published[object]) -> bool:
         """Take all of it now, or say no and take nothing."""
@@ -100,6 +65,8 @@ class Cursor:
         self._gone = False
         self._log: EventLog | LogView | None = None
         self._notices: dict[str, Published[object]] = {}
+        self._draft: Draft | None = None
+        self._shown_characters = 0
         self._attention = trio.lowlevel.ParkingLot()
 
     @property
@@ -125,6 +92,16 @@ class Cursor:
         self._notices[about] = published
         self._live = False
         self._attention.unpark_all()
+
+    def show(self, draft: Draft) -> None:
+        """What the sink has not been shown of what the agent is writing, if it takes that now: who is behind has events
+        to take first, and nothing of this is worth waiting for (K34)."""
+        if not (self._live and self.sink.shows_drafts):
+            return
+        if self._draft is not draft:
+            self._draft, self._shown_characters = draft, 0
+        if self._shown_characters < len(draft.text) and self.sink.try_show(draft.part(self._shown_characters)):
+            self._shown_characters = len(draft.text)
 
     def detach(self) -> None:
         """The actor is gone; whoever pumps must subscribe anew."""

@@ -50,6 +50,8 @@ REPORT_TRIES_MAX = 120
 
 MakeSandbox = Callable[[Path], Awaitable[Sandbox]]
 ReadMessage = Callable[[int], Awaitable[MessageAction]]
+ShowDraft = Callable[[int, str], None]
+"""Called with the run and what it goes on to write."""
 
 
 @attrs.define
@@ -59,6 +61,7 @@ class _Recorder:
     run: int
     ref: Ref[Command]
     read_message: ReadMessage
+    show_draft: ShowDraft
     judge: Callable[[], Judge]
     unread: list[int]
     left: dict[int, Body] = attrs.field(factory=dict)
@@ -98,6 +101,10 @@ class _Recorder:
         promise = Promise()
         await self.ref.tell_waiting(command, reply=promise)
         return await promise.wait()
+
+    async def draft(self, text: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.show_draft(self.run, text)
 
     async def message(self, message_id: int) -> MessageAction:
         message = await self.read_message(message_id)
@@ -149,11 +156,12 @@ class RunTime:
         self._opening, self._opened = trio.CancelScope(), trio.Event()
         self._do("open", partial(self._open, self._opening, self._opened))
 
-    def start_run(self, start: StartRun, read_message: ReadMessage) -> None:
-        """`read_message` is kept for the run alone: a run-time outlives incarnations of its actor, and must not hold
-        on to what they held (K22)."""
+    def start_run(self, start: StartRun, read_message: ReadMessage, show_draft: ShowDraft) -> None:
+        """`read_message` and `show_draft` are kept for the run alone: a run-time outlives incarnations of its actor,
+        and must not hold on to what they held (K22)."""
         self._run_scope = trio.CancelScope()
-        self._do(f"run {start.run}", partial(self._run, start, read_message, self._run_scope))
+        recorder = _Recorder(start.run, self._ref, read_message, show_draft, self._judge, list(start.messages))
+        self._do(f"run {start.run}", partial(self._run, start, recorder, self._run_scope))
 
     def cancel_run(self) -> None:
         if self._run_scope is not None:
@@ -208,9 +216,8 @@ class RunTime:
     async def _make(self) -> None:
         self._sandbox = await self._make_sandbox(self._workspace)
 
-    async def _run(self, start: StartRun, read_message: ReadMessage, scope: trio.CancelScope) -> None:
+    async def _run(self, start: StartRun, recorder: _Recorder, scope: trio.CancelScope) -> None:
         run = start.run
-        recorder = _Recorder(run, self._ref, read_message, self._judge, list(start.messages))
         outcomes: list[Outcome] = []
         failure: Exception | None = None
         with self._at(Activity.RUNNING, run=run), scope:

@@ -48,11 +48,26 @@ class Masks:
             return text
         return self.pattern.sub(MASK, text)
 
+    def hide_growing(self, text: str) -> str:
+        """As `hide`, of a text to which more will be added, without an end that may turn out to be part of a secret:
+        what this gives for a longer text begins with what it gave for a shorter one."""
+        if not self.texts:
+            return text
+        end = len(text) - max(_overlap(text, secret) for secret in (MASK, *self.texts))
+        torn = (found.start() for found in self.pattern.finditer(text) if found.start() < end < found.end())
+        return self.pattern.sub(MASK, text[: next(torn, end)])
+
     def __repr__(self) -> str:
         return f"<Masks of {len(self.texts)}>"
 
 
 NO_MASKS = Masks()
+
+
+def _overlap(text: str, secret: str) -> int:
+    """How many characters at the end of the text are a beginning of the secret, but not all of it."""
+    longest = min(len(text), len(secret) - 1)
+    return next((length for length in range(longest, 0, -1) if text.endswith(secret[:length])), 0)
 
 
 def is_maskable(secret: str) -> bool:

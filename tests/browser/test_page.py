@@ -56,6 +56,22 @@ def test_a_command_is_created_run_and_shown(server: ServerProcess, tabs: Tabs) -
     expect(page.locator("#list li")).to_have_count(1)
 
 
+def test_k34_what_the_agent_writes_is_seen_while_it_writes_and_is_one_message_in_the_end(
+    server: ServerProcess, tabs: Tabs
+) -> None:
+    page = tabs.open(server.url)
+    create(page, "/note hello")
+    expect(page.locator("#connection")).to_have_text("Live")
+    say(page, "/stream " + " ".join(f"word{number}" for number in range(120)))
+    expect(page.locator("#draft")).to_contain_text("word1 word2 word3")
+    expect(page.locator(".message.theirs")).to_have_count(0)
+    say(page, "/note meanwhile")
+    expect(page.locator(".message.mine").last).to_contain_text("meanwhile")
+    expect(page.locator("#draft")).to_contain_text("word0 word1")
+    expect(page.locator(".message.theirs")).to_contain_text("word118 word119")
+    expect(page.locator("#draft")).to_be_hidden()
+
+
 def test_history_is_there_after_a_reload_and_through_the_list(server: ServerProcess, tabs: Tabs) -> None:
     page = tabs.open(server.url)
     create(page, "$ echo kept")

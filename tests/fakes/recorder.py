@@ -26,6 +26,8 @@ class ListRecorder:
     recorded: list[Recorded] = attrs.field(factory=list)
     batches: list[int] = attrs.field(factory=list)
     left: dict[int, Body] = attrs.field(factory=dict)
+    drafts: list[str] = attrs.field(factory=list)
+    """What was written before something was recorded."""
 
     @classmethod
     def of(cls, *contents: str, over_after: int | None = None) -> "ListRecorder":
@@ -56,6 +58,10 @@ class ListRecorder:
             return None
         [action_id] = await self.record(action, cause=cause)
         return action_id
+
+    async def draft(self, text: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.drafts.append(text)
 
     async def message(self, message_id: int) -> MessageAction:
         await trio.lowlevel.checkpoint()

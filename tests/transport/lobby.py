@@ -90,10 +90,10 @@ class Speaker:
 
 
 @asynccontextmanager
-async def open_speaker(lobby: Lobby, conversation_id: str) -> AsyncIterator[Speaker]:
+async def open_speaker(lobby: Lobby, conversation_id: str, query: str = "") -> AsyncIterator[Speaker]:
     raw = Raw(await trio.open_tcp_stream("127.0.0.1", lobby.port))
     async with raw.stream:
-        await raw.upgrade(f"&conversation_id={conversation_id}")
+        await raw.upgrade(f"&conversation_id={conversation_id}{query}")
         assert (await raw.frame())[1].startswith(b"0{")
         await raw.text("40")
         assert (await raw.frame())[1].startswith(b"40")

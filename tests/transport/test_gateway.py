@@ -1,5 +1,6 @@
 """The gateway over real sockets and the real service: who may join, and what a refusal says."""
 
+import orjson
 import pytest
 import trio
 from structlog.testing import capture_logs
@@ -107,3 +108,25 @@ async def test_k11_k12_what_is_no_key_or_no_id_is_refused_and_not_passed_over() 
                 assert (told["error"], told["code"]) == (True, "bad_action")
                 assert next(iter(beside)) in told["message"]
         assert await lobby.tenancy.events(it) == before
+
+
+# --- K34: what the agent is writing ---
+
+
+async def test_k34_drafts_go_to_who_asks_for_them_by_an_event_of_their_own_and_before_what_they_become() -> None:
+    async with open_lobby() as lobby:
+        it = await lobby.tenancy.create()
+        async with open_speaker(lobby, it, "&drafts=1") as watcher, open_speaker(lobby, it) as reader:
+            await reader.ask({"action": "message", "args": {"content": "/stream to be"}})
+            frames: list[bytes] = []
+            while not (frames and b'"content":"to be"' in frames[-1]):
+                frames.append(await watcher.listen())
+            parts = [orjson.loads(frame[2:]) for frame in frames if frame.startswith(b'42["greenroom_draft",')]
+            assert [(name, part["text"]) for name, part in parts] == [
+                ("greenroom_draft", "to"),
+                ("greenroom_draft", " be"),
+            ]
+            said = orjson.loads(frames[-1][2:])[1]
+            assert {part["after"] for _, part in parts} < set(range(said["id"]))
+            while b'"content":"to be"' not in (frame := await reader.listen()):
+                assert b"greenroom_draft" not in frame

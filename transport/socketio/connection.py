@@ -106,10 +106,7 @@ class Connection:
 
     def emit_volatile(self, name: str, *args: Any) -> bool:
         """Send an event that is worth nothing later: dropped unless it can leave now (E30). Raises `NotEncodable`."""
-        if not self.joined or not self._engine.writable:
-            return False
-        self.send(codec.event(name, *args, namespace=self.namespace))
-        return True
+        return self._is_writable and self.send_volatile(codec.event(name, *args, namespace=self.namespace))
 
     async def call(self, name: str, *args: Any, timeout_seconds: float | None = None) -> list[Any]:
         """Send an event and return the arguments of the client's acknowledgement.
@@ -160,6 +157,17 @@ class Connection:
     def try_send(self, packet: Encoded) -> bool:
         """See `transport.engineio.connection.Connection.try_send`."""
         return self.joined and self._engine.try_send(packet)
+
+    @property
+    def _is_writable(self) -> bool:
+        return self.joined and self._engine.writable
+
+    def send_volatile(self, packet: Encoded) -> bool:
+        """Send the packet if it can leave now, and say whether it did (E30)."""
+        if not self._is_writable:
+            return False
+        self._engine.send(packet)
+        return True
 
     def send(self, packet: Encoded) -> None:
         """Queue the packet in any case, up to the hard limit."""

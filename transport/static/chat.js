@@ -23,6 +23,7 @@ export class Chat {
     this.socket = new ConversationSocket(conversationId, {
       event: (event) => this.#event(event),
       notice: (notice) => this.#notice(notice),
+      draft: (part) => this.#draft(part),
       state: (state, detail) => this.#connection(state, detail),
       reset: () => this.renderer.clear(),
       lost: () => this.#look(),
@@ -71,8 +72,23 @@ export class Chat {
 
   #event(event) {
     this.renderer.add(event);
+    if (event.source !== "user") this.#forgetDraft();
     if (event.observation !== "agent_state_changed") return;
     this.#lookSoon();
+  }
+
+  /** What the agent is writing (docs/drafts.md): parts follow each other, until an event comes that is not the user's. */
+  #draft({ after, text }) {
+    const draft = byId("draft");
+    draft.textContent = this.draftAfter === after ? draft.textContent + text : text;
+    draft.hidden = false;
+    this.draftAfter = after;
+    this.#drawn();
+  }
+
+  #forgetDraft() {
+    this.draftAfter = null;
+    byId("draft").hidden = true;
   }
 
   #notice(notice) {
@@ -98,6 +114,7 @@ export class Chat {
   #connection(state, detail) {
     this.takeBack?.();
     this.takeBack = null;
+    this.#forgetDraft();
     byId("connection").dataset.state = state;
     byId("connection").textContent = word({ live: "live", connecting: "connecting" }[state] ?? "offline");
     if (state === "waiting") {

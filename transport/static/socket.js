@@ -11,7 +11,7 @@ const NOT_READY = "SESSION$SOCKET_NOT_INITIALIZED_ERROR_MESSAGE";
 export class Unconfirmed extends Error {}
 
 /**
- * `handlers`: `event(event)` with an id, once each; `notice(payload)` without; `state(name, detail)` for "connecting",
+ * `handlers`: `event(event)` with an id, once each; `notice(payload)` without; `draft(part)` of what is being written; `state(name, detail)` for "connecting",
  * "live", "waiting" (detail: ms until the next try), "ended" (the server closed the conversation) and "refused"
  * (detail: the server's reason); `reset()` when everything comes again from the start; `lost()` may say, when a
  * connection fails, that there is no use in another try, by resolving to false.
@@ -34,7 +34,7 @@ export class ConversationSocket {
   connect() {
     this.#drop();
     this.#tell("connecting");
-    const query = new URLSearchParams({ EIO: 4, transport: "websocket", conversation_id: this.conversationId });
+    const query = new URLSearchParams({ EIO: 4, transport: "websocket", conversation_id: this.conversationId, drafts: 1 });
     query.set("latest_event_id", this.latestEventId);
     if (this.streamEpoch !== null) query.set("stream_epoch", this.streamEpoch);
     const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -146,6 +146,7 @@ export class ConversationSocket {
   }
 
   #event(name, payload) {
+    if (name === "greenroom_draft") return this.handlers.draft(payload);
     if (name !== "oh_event") return;
     if (typeof payload.id !== "number") return this.handlers.notice(payload);
     if (payload.id <= this.latestEventId) return;

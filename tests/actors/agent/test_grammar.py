@@ -19,6 +19,7 @@ from actors.agent.grammar import (
     Repeat,
     RunCommand,
     Sleep,
+    Stream,
     ThinkAloud,
     parse,
 )
@@ -43,6 +44,7 @@ from actors.agent.grammar import (
         ("/burst 10000 100", Burst(10_000, 100)),
         (f"/burst {BURST_MESSAGES_MAX} 1", Burst(BURST_MESSAGES_MAX, 1)),
         (f"/burst 1 {BURST_MESSAGE_BYTES_MAX}", Burst(1, BURST_MESSAGE_BYTES_MAX)),
+        ("/stream once upon\n a time", Stream("once upon\n a time")),
         ("/error no luck", Fail("no luck")),
         ("/error", Fail("")),
         ("/crash", Crash()),
@@ -96,6 +98,7 @@ def test_anything_else_is_repeated_letter_for_letter(content: str) -> None:
         (f"/burst 1 {BURST_MESSAGE_BYTES_MAX + 1}", "/burst n [bytes]"),
         (f"/burst 300 {BURST_BYTES_MAX // 299}", "/burst n [bytes]"),
         ("/burst " + "9" * 5000, "/burst n [bytes]"),
+        ("/stream", "/stream text"),
         ("/crash now", "/crash"),
     ],
 )
@@ -105,7 +108,9 @@ def test_a_malformed_directive_is_explained(content: str, word: str) -> None:
     assert f"`{word}`" in directive.text
 
 
-WORDS = st.sampled_from(["$", "/note", "/finish", "/think", "/sleep", "/burst", "/error", "/crash", "/other"])
+WORDS = st.sampled_from(
+    ["$", "/note", "/finish", "/think", "/sleep", "/burst", "/stream", "/error", "/crash", "/other"]
+)
 
 
 @given(st.one_of(st.text(), st.builds("{} {}".format, WORDS, st.text())))

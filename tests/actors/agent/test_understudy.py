@@ -232,3 +232,12 @@ async def test_several_messages_are_answered_in_order() -> None:
 )
 async def test_the_last_message_decides_unless_one_failed(contents: tuple[str, ...], outcome: Outcome) -> None:
     assert (await perform(*contents))[0] == outcome
+
+
+async def test_k34_what_is_streamed_is_drafted_word_by_word_and_recorded_as_one_message(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    outcome, recorder = await perform("/stream once  upon\na time ")
+    assert recorder.drafts == ["once", "  upon", "\na", " time"]
+    assert recorder.bodies == [MessageAction("once  upon\na time", wait_for_response=True)]
+    assert outcome == WAITING

@@ -9,9 +9,11 @@ import attrs
 import orjson
 import trio
 
+from actors.agent.port import Agent
 from actors.agent.understudy import Understudy
-from actors.conversation.cursor import Cursor, Published
+from actors.conversation.cursor import Cursor
 from actors.conversation.house import Rules
+from actors.conversation.published import Published
 from actors.conversation.service import Conversations, open_conversations
 from actors.conversation.summary import describe
 from actors.domain.events import ConversationCreated, MessageAction
@@ -32,6 +34,13 @@ class ListSink:
     taken: list[Any] = attrs.field(factory=list)
     payloads: list[bytes] = attrs.field(factory=list)
     closed: bool = False
+    shows_drafts: bool = False
+    drafts: list[Any] = attrs.field(factory=list)
+    """With how many messages had been taken before each."""
+
+    def try_show(self, part: Published[object]) -> bool:
+        self.drafts += [(len(self.taken), orjson.loads(payload)) for payload in part.payloads]
+        return True
 
     def try_send(self, published: Published[object]) -> bool:
         self.taken += map(orjson.loads, published.payloads)
@@ -78,9 +87,11 @@ class Tenancy:
         assert receipt.event_id is not None
         return receipt.event_id
 
-    async def join(self, conversation_id: str, position: int = -1) -> tuple[ListSink, trio.CancelScope]:
+    async def join(
+        self, conversation_id: str, position: int = -1, sink: ListSink | None = None
+    ) -> tuple[ListSink, trio.CancelScope]:
         """A client, and the scope whose cancelling is its going away."""
-        sink, scope = ListSink(), trio.CancelScope()
+        sink, scope = sink or ListSink(), trio.CancelScope()
 
         async def follow() -> None:
             with scope:
@@ -123,8 +134,11 @@ async def open_house(
     replies: dict[str, Reply] | None = None,
     prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     masks: Masks = NO_MASKS,
+    *,
+    agent: Agent | None = None,
 ) -> AsyncIterator[Tenancy]:
-    """The service with understudy, until the end of the block. `prepare` is what opening a sandbox waits for."""
+    """The service with understudy, or another agent, until the end of the block. `prepare` is what opening a sandbox
+    waits for."""
     tenancy: Tenancy
 
     async def open_sandbox(_: Path) -> Sandbox:
@@ -134,7 +148,7 @@ async def open_house(
 
     async with (
         open_store(disk or MemoryDisk(), describe) as store,
-        open_conversations(store, Understudy(), open_sandbox, rules, lambda: masks) as conversations,
+        open_conversations(store, agent or Understudy(), open_sandbox, rules, lambda: masks) as conversations,
         trio.open_nursery() as nursery,
     ):
         tenancy = Tenancy(conversations, nursery)

@@ -11,10 +11,13 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.conversation.cursor import Cursor, CursorStatistics, Passage, Published, passages
+from actors.conversation.cursor import Cursor, CursorStatistics
+from actors.conversation.draft import CHARACTERS_MAX, Draft, ends_draft
+from actors.conversation.published import Passage, Published, passages
 from actors.conversation.summary import describe
 from actors.domain.codec import encode, kind_of_body, visible
 from actors.domain.events import ConversationCreated, Event, MessageAction, RunStarted, Source
+from actors.domain.masks import NO_MASKS, Masks
 from storage.event_log import EventLog
 from storage.memory_disk import MemoryDisk
 from storage.store import open_store
@@ -27,7 +30,11 @@ class PacedSink:
     room: int
     taken: list[Any] = attrs.field(factory=list)
     closed: bool = False
+    shows_drafts: bool = True
     _made: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+
+    def try_show(self, part: Published[object]) -> bool:
+        return self.try_send(part)
 
     def try_send(self, published: Published[object]) -> bool:
         if self.room == 0:
@@ -60,15 +67,26 @@ class Author:
     log: EventLog
     cursors: list[Cursor] = attrs.field(factory=list)
     shown: list[int] = attrs.field(factory=list)
+    draft: Draft | None = None
+    drafts: dict[int, Draft] = attrs.field(factory=dict)
+    """All that there ever were, by what they began after."""
+
+    def draft_more(self, text: str, masks: Masks = NO_MASKS) -> None:
+        if self.draft is None:
+            self.draft = self.drafts[self.log.next_id - 1] = Draft(self.log.next_id - 1)
+        self.draft.write(text, masks)
+        for cursor in self.cursors:
+            cursor.show(self.draft)
 
     async def write(self, kinds: str) -> None:
-        """`m` is a message, which sockets are shown, `h` a house fact, which they are not."""
+        """`m` is a message of the agent's and `u` one of the user's, both of which sockets are shown; `h` is a house
+        fact, which they are not."""
         first = self.log.next_id
         events = [
             Event(
                 first + place,
                 "2026-01-01T00:00:00Z",
-                Source.AGENT,
+                Source.USER if kind == "u" else Source.AGENT,
                 RunStarted(()) if kind == "h" else MessageAction("x"),
             )
             for place, kind in enumerate(kinds)
@@ -82,6 +100,8 @@ class Author:
         ]
         for cursor in self.cursors:
             cursor.offer(passages(first, shown))
+        if ends_draft(events):
+            self.draft = None
 
 
 @asynccontextmanager
@@ -96,7 +116,8 @@ async def open_author() -> AsyncIterator[Author]:
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("write"), st.text("mh", min_size=1, max_size=4)),
+        st.tuples(st.just("write"), st.text("muh", min_size=1, max_size=4)),
+        st.tuples(st.just("draft"), st.text("abc", min_size=1, max_size=4)),
         st.tuples(st.just("room"), st.integers(1, 5)),
         st.tuples(st.just("settle"), st.none()),
         st.tuples(st.just("leave"), st.none()),
@@ -107,11 +128,11 @@ STEPS = st.lists(
 
 @given(st.random_module(), st.integers(0, 6), st.integers(-1, 3), st.sampled_from([1, 300, 10_000]), STEPS)
 @settings(max_examples=60, deadline=None)
-def test_k31_one_sequence_without_gaps_or_duplicates_at_any_pace(
+def test_k31_k34_one_sequence_without_gaps_or_duplicates_at_any_pace_and_drafts_only_between(
     scheduling: object, room: int, position: int, passage_bytes: int, steps: list[tuple[str, Any]]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actors.conversation.cursor.PASSAGE_BYTES_MAX", passage_bytes)
+        patch.setattr("actors.conversation.published.PASSAGE_BYTES_MAX", passage_bytes)
         trio.run(_follow, room, position, steps)
 
 
@@ -132,6 +153,11 @@ async def _follow(room: int, position: int, steps: list[tuple[str, Any]]) -> Non
         for step, value in steps:
             if step == "write":
                 await author.write(value)
+            elif step == "draft":
+                before = len(sink.taken)
+                author.draft_more(value)
+                has_all = sink.ids == [event_id for event_id in author.shown if event_id > position]
+                assert len(sink.taken) == before or has_all, "a part has overtaken an event"
             elif step == "room":
                 sink.make_room(value)
             elif step == "leave":
@@ -141,10 +167,75 @@ async def _follow(room: int, position: int, steps: list[tuple[str, Any]]) -> Non
             # Never a gap, at any moment: what was shown is the beginning of what is to be shown.
             wanted = [event_id for event_id in author.shown if event_id > position]
             assert sink.ids == wanted[: len(sink.ids)]
+            _check_drafts(sink.taken, author)
         sink.make_room(1000)
         await trio.testing.wait_all_tasks_blocked()
         assert sink.ids == [event_id for event_id in author.shown if event_id > position]
         scope.cancel()
+
+
+def _check_drafts(taken: Sequence[Any], author: Author) -> None:
+    """What a client makes of what it has got: texts with the same `after` follow each other without a gap, until an
+    event comes that is not the user's."""
+    after, text, superseded_at = None, "", -1
+    for message in taken:
+        match message:
+            case {"after": int(begun), "text": str(more)}:
+                text = text + more if begun == after else more
+                after = begun
+                assert author.drafts[begun].text.startswith(text)
+                assert superseded_at <= begun, "a part came after an event that supersedes it"
+            case {"id": int(event_id), "source": "agent"}:
+                after, text, superseded_at = None, "", event_id
+
+
+async def test_k34_who_was_behind_is_shown_the_draft_from_its_beginning_once_it_has_caught_up() -> None:
+    async with open_author() as author, trio.open_nursery() as nursery:
+        sink = PacedSink(0)
+        cursor = Cursor(sink, 0)
+        author.cursors.append(cursor)
+        nursery.start_soon(cursor.pump, author.log)
+        await author.write("m")
+        for text in ("once ", "upon "):
+            author.draft_more(text)
+        sink.make_room(100)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sink.taken[1:] == []
+        for text in ("a ", "time"):
+            author.draft_more(text)
+        assert sink.taken[1:] == [{"after": 1, "text": "once upon a "}, {"after": 1, "text": "time"}]
+        nursery.cancel_scope.cancel()
+
+
+async def test_k34_what_cannot_be_shown_now_comes_with_the_next_part_and_nothing_waits_for_it() -> None:
+    async with open_author() as author, trio.open_nursery() as nursery:
+        sink = PacedSink(1)
+        cursor = Cursor(sink, 0)
+        author.cursors.append(cursor)
+        nursery.start_soon(cursor.pump, author.log)
+        await trio.testing.wait_all_tasks_blocked()
+        for text in ("a", "b", "c"):
+            author.draft_more(text)
+        assert sink.taken == [{"after": 0, "text": "a"}]
+        assert not cursor.behind
+        sink.make_room(1)
+        author.draft_more("d")
+        assert sink.taken[1:] == [{"after": 0, "text": "bcd"}]
+        nursery.cancel_scope.cancel()
+
+
+async def test_k34_a_part_is_encoded_once_for_all_who_have_seen_as_much() -> None:
+    draft = Draft(3)
+    draft.write("abc", NO_MASKS)
+    assert draft.part(0) is draft.part(0)
+    assert draft.part(1).payloads == [b'{"after":3,"text":"bc"}']
+
+
+def test_k34_a_draft_is_bounded() -> None:
+    draft = Draft(3)
+    for _ in range(3):
+        draft.write("x" * 60_000, NO_MASKS)
+    assert len(draft.text) == CHARACTERS_MAX
 
 
 async def test_k33_a_reader_that_takes_nothing_costs_no_memory_and_delays_nobody() -> None:
@@ -212,7 +303,7 @@ def test_k33_passages_have_every_event_once_and_are_bounded(
     first_id: int, shown: list[bytes | None], bytes_max: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actors.conversation.cursor.PASSAGE_BYTES_MAX", bytes_max)
+        patch.setattr("actors.conversation.published.PASSAGE_BYTES_MAX", bytes_max)
         found = passages(first_id, shown)
     assert _payloads(found) == [payload for payload in shown if payload is not None]
     begins = first_id

@@ -151,3 +151,27 @@ def test_no_text_shows_a_secret_that_can_be_hidden(around: str, secrets: list[st
     if is_maskable(secret) and secret.strip() not in MASK:
         assert secret.strip() not in hidden.replace(MASK, "\0")
     assert masks.hide(around) == around or any(text in around for text in masks.texts)
+
+
+def test_k34_a_secret_that_comes_in_pieces_is_never_shown_in_pieces() -> None:
+    masks = masks_of([SECRET])
+    shown = [masks.hide_growing(f"it is {SECRET[:end]}") for end in range(len(SECRET) + 1)]
+    assert shown == ["it is "] * len(SECRET) + [f"it is {MASK}"]
+    assert masks.hide_growing(f"it is {SECRET[:-1]}, or not") == f"it is {SECRET[:-1]}, or not"
+
+
+TORN = st.lists(st.text("ab<s>", min_size=6, max_size=9), min_size=1, max_size=3)
+
+
+@given(TORN, st.lists(st.text("ab<s>_hidecrt", max_size=4) | TORN.map(lambda some: some[0]), max_size=8), st.data())
+def test_k34_what_is_shown_of_a_growing_text_only_grows_and_becomes_what_is_stored(
+    secrets: list[str], parts: list[str], data: st.DataObject
+) -> None:
+    masks, text, shown = masks_of(secrets), "", ""
+    for part in parts:
+        text += data.draw(st.sampled_from([part, *secrets]))
+        grown = masks.hide_growing(text)
+        assert grown.startswith(shown)
+        shown = grown
+    assert masks.hide(text).startswith(shown)
+    assert masks.hide_growing(text + "!" * 10) == masks.hide(text + "!" * 10)
