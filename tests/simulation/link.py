@@ -10,6 +10,8 @@ import trio
 from websockets.frames import Frame as WireFrame
 from websockets.streams import StreamReader
 
+from transport.engineio.limits import Limits
+from transport.engineio.options import Options
 from transport.errors import ConnectionClosed
 
 __all__ = ["Link"]
@@ -21,6 +23,7 @@ class Link:
     def __init__(self) -> None:
         self.closing = False
         self.reading = trio.CancelScope()
+        self.outbox = Limits(Options()).share_of_bytes()
         self._to_server: deque[str] = deque()
         self._to_client: deque[str] = deque()
         self._kept = bytearray()
@@ -38,6 +41,7 @@ class Link:
         if self.closing:
             return
         self._kept += data
+        self.outbox.keep(len(self._kept))
         self._pass_on()
 
     async def wait_below(self, low_bytes: int) -> None:
@@ -101,6 +105,7 @@ class Link:
         if not self._stalled:
             self._to_client.extend(_messages(bytes(self._kept)))
             self._kept.clear()
+            self.outbox.keep(0)
         self._changed.unpark_all()
 
 
