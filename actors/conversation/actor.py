@@ -65,6 +65,7 @@ class ConversationActor:
         self._snapshot_at = 0
         self._idleness = Idleness(house.rules.idle, trio.current_time())
         self._leaves = False
+        self._left_in_peace = False
         self._recovering = False
         self._recovery: c.Recover | None = None
         """What the first turn begins with, and every further one until the disk has taken it (K14, K30)."""
@@ -124,6 +125,7 @@ class ConversationActor:
         )
 
     async def passivate(self) -> None:
+        self._left_in_peace = True
         await self._save_snapshot()
         if self.log is not None:
             await self.log.close()
@@ -136,7 +138,10 @@ class ConversationActor:
             del self._house.hot[key]
         self._answer_closing()
         leaves_something = self.cursors or self.live.phase is d.RunTimePhase.OPEN
-        if self._idleness.hibernates and leaves_something and self._run_time is not None:
+        # Who crashed in the turn that would have hibernated hands nothing over: what the log has may be more than what
+        # its clients were shown (K15, K31).
+        hibernates = self._left_in_peace and self._idleness.hibernates
+        if hibernates and leaves_something and self._run_time is not None:
             self._house.dormant[key] = Dormant(
                 self.state,
                 self.live,

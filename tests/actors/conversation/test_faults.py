@@ -10,10 +10,11 @@ import trio
 
 from actors.conversation.house import Rules
 from actors.conversation.idle import IdleLimits
+from actors.conversation.messages import LookAtClock
 from actors.conversation.summary import describe
 from actors.domain.codec import DecodeError
 from actors.domain.events import MessageAction
-from actors.runtime import ActorError, ActorFailed, AskTimedOut, Expired
+from actors.runtime import ActorError, ActorFailed, AskTimedOut, Expired, Lane, Promise
 from storage import snapshot as snapshots
 from storage.errors import OutcomeUnknown, StorageDegraded
 from storage.memory_disk import MemoryDisk
@@ -37,6 +38,29 @@ def contents(disk: MemoryDisk, path: str) -> bytes:
 
 
 # --- the disk ---
+
+
+async def test_k15_k31_a_write_whose_outcome_is_unknown_in_the_turn_that_would_have_hibernated_is_shown_if_it_is_there(
+    autojump_clock: Clock,
+) -> None:
+    """The look at the clock had said that it leaves memory; a crash came instead, so nobody's place is handed over."""
+    disk, promise = FaultyDisk(), Promise()
+    async with open_house(Rules(idle=IdleLimits(0, hibernate_after_seconds=100)), disk) as house:
+        it = await house.create("/note first")
+        client, _ = await house.join(it)
+        due = trio.current_time() + 100
+        disk.faults.syncs.add(log_path(it))
+        await trio.sleep_until(due)
+        house.conversations.submit_nowait(it, MessageAction("/note in doubt"), size_bytes=1, terms=None, reply=promise)
+        house.conversations.ref(it).tell(LookAtClock(), lane=Lane.CONTROL)
+        with pytest.raises(OutcomeUnknown):
+            await promise.wait()
+        disk.faults.syncs.clear()
+        await house.say(it, "/note after it")
+        await trio.sleep(1)
+        notes = [event["id"] for event in await house.events(it) if event.get("action") == "message"]
+        assert len(notes) == 3
+        assert [event["id"] for event in client.taken if event.get("action") == "message"] == notes
 
 
 async def test_k14_a_full_disk_refuses_the_message_shows_nobody_anything_and_recovers(autojump_clock: Clock) -> None:
