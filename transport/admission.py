@@ -46,11 +46,13 @@ UNAUTHORIZED = Denial(401, {"detail": "Unauthorized"})
 
 @attrs.define
 class Admission:
-    """`key` is None where everybody may come in. Headers are `folded`; `peer` is the socket's other end."""
+    """`key` is None where everybody may come in. Headers are `folded`; `peer` is the socket's other end. Paths come in
+    without `path_prefix`, and are told to browsers with it."""
 
     key: SessionKey | None
     requests: RateLimiter
     proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
+    path_prefix: str = ""
     _guesses: RateLimiter = attrs.field(factory=lambda: RateLimiter(GUESSES_PER_SECOND, GUESSES_BURST), init=False)
     _same_guess: RateLimiter = attrs.field(factory=lambda: RateLimiter(GUESSES_PER_SECOND, GUESSES_BURST), init=False)
 
@@ -69,7 +71,8 @@ class Admission:
         if verdict is Verdict.RIGHT:
             return None
         if _is_page(method, path, headers):
-            return Denial(303, {"detail": "Log in"}, {"location": f"/login?next={quote(target, safe='/')}"})
+            wanted = quote(self.path_prefix + target, safe="/")
+            return Denial(303, {"detail": "Log in"}, {"location": f"{self.path_prefix}/login?next={wanted}"})
         return None if _is_open(path) else UNAUTHORIZED
 
     def handshake(self, headers: Mapping[str, str], query: Mapping[str, str], peer: str) -> Denial | None:
@@ -139,7 +142,8 @@ class Admission:
 
     def _cookie(self, value: str, seconds: int, headers: Mapping[str, str], peer: str) -> str:
         secure = "; Secure" if self.proxies.is_https(peer, headers.get("x-forwarded-proto", "")) else ""
-        return f"{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+        path = self.path_prefix or "/"
+        return f"{COOKIE}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
     def statistics(self) -> dict[str, int]:
         return {

@@ -223,6 +223,7 @@ def _admission(config: Config) -> Admission:
         SessionKey(key.encode()) if key is not None else None,
         RateLimiter(config.rate_limit_per_second, config.rate_burst),
         TrustedProxies(config.trusted_proxies),
+        config.path_prefix,
     )
 
 
@@ -254,7 +255,7 @@ async def _listen(config: Config) -> list[trio.SocketListener]:
 
 def _tell_ready(config: Config, listeners: list[trio.SocketListener], command: str, warning: str) -> None:
     host, port = listeners[0].socket.getsockname()[:2]
-    url = http_address(host, port)
+    url = http_address(host, port) + config.path_prefix
     logger.info("listening", url=url, data=str(config.data), durability=config.durability)
     in_terminal = f"{command} chat --url {url}"
     talk = f"in a browser there, or {in_terminal}" if config.serve_frontend else in_terminal

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from transport.addresses import is_http_address
+from transport.addresses import is_http_address, path_prefix
 from transport.engineio.options import Options
 from transport.origins import is_loopback
 from transport.proxies import Network, networks
@@ -34,6 +34,7 @@ class Config:
 
     host: str = "127.0.0.1"
     port: int = 3000
+    path_prefix: str = ""
     data: Path = Path("~/.greenroom")
     file_store: str = "local"
     durability: str = "sync"
@@ -179,6 +180,7 @@ _RULING = _choice("allow", "confirm", "deny")
 _SETTINGS = (
     _Setting("host", str, ("HOST_ADDRESS",), ("core", "host")),
     _Setting("port", _port, ("port", "PORT"), ("core", "port")),
+    _Setting("path_prefix", path_prefix, ("GREENROOM_PATH_PREFIX",), ("core", "path_prefix")),
     _Setting("data", Path, ("FILE_STORE_PATH",), ("core", "file_store_path")),
     _Setting("file_store", _choice("local", "memory"), ("FILE_STORE",), ("core", "file_store")),
     _Setting("durability", _choice("sync", "async"), ("GREENROOM_DURABILITY",), ("core", "durability")),
@@ -306,7 +308,7 @@ def _find(
     path: str,
 ) -> tuple[str, str] | None:
     if flags.get(setting.field):
-        return str(flags[setting.field]), f"flag --{setting.field}"
+        return str(flags[setting.field]), f"flag --{setting.field.replace('_', '-')}"
     for name in setting.environment:
         if environment.get(name):
             return environment[name], f"environment {name}"

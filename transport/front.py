@@ -11,6 +11,7 @@ import attrs
 import orjson
 import trio
 
+from transport.addresses import below
 from transport.admission import Admission, Denial
 from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.handshake import parse_query
@@ -28,7 +29,7 @@ ASGIApp = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 @attrs.frozen
 class Front:
-    """`app` is for hypercorn, `upgrade` for what the listener hands over."""
+    """`app` is for hypercorn, `upgrade` for what the listener hands over. Only here is the prefix taken from paths."""
 
     rest: ASGIApp
     endpoint: Endpoint
@@ -38,7 +39,9 @@ class Front:
 
     async def app(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """The ASGI application in front of polling and REST."""
-        if scope["type"] == "http" and scope["path"].startswith(SOCKET_IO_PATH) and scope["method"] != "OPTIONS":
+        prefix = self.admission.path_prefix
+        path = below(prefix, scope["path"])
+        if scope["type"] == "http" and path.startswith(SOCKET_IO_PATH) and scope["method"] != "OPTIONS":
             headers, peer = asgi_headers(scope["headers"]), (scope.get("client") or ("",))[0]
             if self._objection(headers, peer) is None:
                 send = with_headers(send, self.policy.cors_headers(headers.get("origin")))
@@ -49,14 +52,14 @@ class Front:
                     self.refusals.count("rate_limited")
                     await _deny(denied, send)
                 return
-        # Refusals and preflights are the REST application's, whatever the path.
-        await self.rest(scope, receive, send)
+        # Refusals and preflights are the REST application's, whatever the path. The prefix is ASGI's root_path to it.
+        await self.rest({**scope, "root_path": prefix, "path": prefix + path}, receive, send)
 
     async def upgrade(self, stream: trio.SocketStream, asked: Upgrade) -> None:
         """Serve or refuse one upgrade request; the caller closes the stream."""
         headers = folded(asked.headers)
         path, _, query = asked.target.partition("?")
-        if not path.startswith(SOCKET_IO_PATH):
+        if not below(self.admission.path_prefix, path).startswith(SOCKET_IO_PATH):
             await refuse_upgrade(stream, "404 Not Found")
         elif self._objection(headers, asked.remote) is not None:
             self.refusals.count("foreign_origin")

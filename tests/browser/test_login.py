@@ -138,3 +138,31 @@ def test_it_fits_a_telephone_and_needs_only_a_keyboard(server: ServerProcess, ta
     page.keyboard.type(KEY)  # the field has the focus
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{server.url}/")
+
+
+def test_below_a_path_the_whole_page_is_there(tmp_path: Path, tabs: Tabs) -> None:
+    server = ServerProcess(tmp_path / "below" / "data", {"SESSION_API_KEY": KEY, "GREENROOM_PATH_PREFIX": "/green"})
+    server.data.parent.mkdir()
+    server.start()
+    try:
+        assert server.url.endswith("/green")
+        page = tabs.open(server.url)
+        expect(page).to_have_url(f"{server.url}/login?next=/green/")
+        log_in(page, KEY)
+        expect(page).to_have_url(f"{server.url}/")
+        page.locator("#first").fill("$ echo $((40+2))")
+        page.locator("#first").press("Enter")
+        expect(page).to_have_url(re.compile(f"^{server.url}/conversations/[0-9a-f]+$"))
+        expect(page.locator(".output")).to_have_text("42\n")
+        page.reload()
+        expect(page.locator(".output")).to_have_text("42\n")
+        page.get_by_role("link", name="Greenroom").click()
+        expect(page).to_have_url(f"{server.url}/")
+        page.locator("#list a").click()
+        expect(page.locator(".output")).to_have_text("42\n")
+        [cookie] = page.context.cookies()
+        assert cookie["path"] == "/green"
+        page.get_by_role("button", name="Log out").click()
+        expect(page).to_have_url(f"{server.url}/login")
+    finally:
+        server.kill()

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bench.servers import Server
 
@@ -51,7 +52,7 @@ class ServerProcess:
         if " on " not in line:
             raise AssertionError(f"the server did not start: {line} {(self.data.parent / 'server.log').read_text()}")
         self.url = line.rpartition(" on ")[2].strip()
-        self._port = int(self.url.rpartition(":")[2])
+        self._port = urlsplit(self.url).port or 0
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""

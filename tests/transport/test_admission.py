@@ -83,6 +83,14 @@ async def test_a_cookie_from_the_login_is_as_good_as_the_key() -> None:
     assert admission.handshake({"cookie": cookie}, {"session_api_key": "null"}, HERE) is None
 
 
+async def test_below_a_path_the_cookie_is_for_that_path_and_the_login_is_there() -> None:
+    admission = _admission(path_prefix="/green")
+    assert "; Path=/green;" in admission.logout({}, HERE)["set-cookie"]
+    denied = admission.request("GET", "/conversations/1?a=b", {"accept": "text/html"}, HERE)
+    assert isinstance(denied, Denial)
+    assert denied.headers == {"location": "/green/login?next=/green/conversations/1%3Fa%3Db"}
+
+
 async def test_behind_tls_the_cookie_stays_there() -> None:
     admission = _admission(proxies=TrustedProxies(networks(HERE)))
     headers = {"x-forwarded-proto": "https"}

@@ -39,6 +39,8 @@ def test_the_nearer_source_wins_and_an_empty_value_is_none(
 @pytest.mark.parametrize(
     ("environment", "field", "value"),
     [
+        ({"GREENROOM_PATH_PREFIX": "/team/greenroom/"}, "path_prefix", "/team/greenroom"),
+        ({"GREENROOM_PATH_PREFIX": "/"}, "path_prefix", ""),
         ({"FILE_STORE_PATH": "/data"}, "data", Path("/data")),
         ({"FILE_STORE": "memory"}, "file_store", "memory"),
         ({"SANDBOX_TIMEOUT": "7.5"}, "sandbox_timeout_seconds", 7.5),
@@ -131,6 +133,13 @@ def test_the_file_by_v0s_sections() -> None:
         ({}, {"GREENROOM_HANDSHAKES_MAX": "0"}, {}, "environment GREENROOM_HANDSHAKES_MAX: '0' must be a whole number"),
         ({}, {}, {"wire": {"head_timeout": 0}}, "file green.toml [wire] head_timeout: '0' must be"),
         ({}, {"SESSION_API_KEY": "two words"}, {}, "environment SESSION_API_KEY: the value must be ASCII"),
+        ({"path_prefix": "green"}, {}, {}, "flag --path-prefix: 'green' must be a path such as /greenroom"),
+        (
+            {},
+            {"GREENROOM_PATH_PREFIX": "/api/v1"},
+            {},
+            "environment GREENROOM_PATH_PREFIX: '/api/v1' cannot be told from",
+        ),
         ({"host": "0.0.0.0"}, {}, {}, "flag --host: '0.0.0.0' lets others reach this server: set"),  # noqa: S104
     ],
 )

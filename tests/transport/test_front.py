@@ -27,6 +27,10 @@ def _exhausted() -> Admission:
     return admission
 
 
+def _below(prefix: str) -> Admission:
+    return Admission(None, RateLimiter(0, 1), path_prefix=prefix)
+
+
 async def _upgrade(raw: Raw, query: str, *headers: str) -> tuple[int, dict[str, str]]:
     await raw.send(upgrade_request(query, *headers))
     return await raw.head()
@@ -99,3 +103,32 @@ async def test_a_query_that_is_none_is_left_to_the_endpoint_to_refuse() -> None:
         raw = await wire.raw()
         await raw.send_request("GET", POLLING + "&a=b" * 100)
         assert (await raw.answer())[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/green/elsewhere", b"GET /green/elsewhere"),
+        ("/elsewhere", b"GET /green/elsewhere"),  # a proxy has taken it away; REST has it as its root
+        ("/green", b"GET /green/"),
+        ("/greenhouse/socket.io/", b"GET /green/greenhouse/socket.io/"),
+    ],
+)
+async def test_below_a_path_rest_is_with_it_and_without(path: str, body: bytes) -> None:
+    async with open_wire(admission=_below("/green")) as wire:
+        raw = await wire.raw()
+        await raw.send_request("GET", path)
+        assert await raw.answer() == (200, body)
+
+
+@pytest.mark.parametrize("prefix", ["/green", ""])
+async def test_below_a_path_sessions_begin_with_it_and_without(prefix: str) -> None:
+    async with open_wire(admission=_below("/green")) as wire:
+        raw = await wire.raw()
+        await raw.send_request("GET", prefix + POLLING)
+        assert (await raw.answer())[0] == 200
+        await raw.send(upgrade_request().replace(b"/socket.io/", f"{prefix}/socket.io/".encode()))
+        assert (await raw.head())[0] == 101
+        other = await wire.raw()
+        await other.send(upgrade_request().replace(b"/socket.io/", f"{prefix}/x/socket.io/".encode()))
+        assert (await other.head())[0] == 404

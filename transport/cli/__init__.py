@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="start the server")
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", help="port to listen on (3000)")
+    serve.add_argument("--path-prefix", metavar="PATH", help="path below which a proxy shows the server, as /greenroom")
     serve.add_argument("--data", metavar="DIR", help="data folder (~/.greenroom)")
     serve.add_argument("--config", metavar="FILE", help="TOML file")
     serve.add_argument(
@@ -121,7 +122,7 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    flags = {name: getattr(arguments, name) for name in ("host", "port", "data", "insecure")}
+    flags = {name: getattr(arguments, name) for name in ("host", "port", "path_prefix", "data", "insecure")}
     config = load(flags, os.environ, read_toml(arguments.config), arguments.config or "")
     # What a start makes stays: to look for garbage in it takes a tenth of the start. `run` ends this.
     gc.disable()

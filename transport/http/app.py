@@ -72,7 +72,7 @@ def make_app(
     app.register_blueprint(trajectory_routes.blueprint(conversations))
     app.register_blueprint(workspace_routes.blueprint(conversations, places or workspace_routes.Places()))
     if serves_page:
-        app.register_blueprint(page_routes.blueprint())
+        app.register_blueprint(page_routes.blueprint(admission.path_prefix))
     app.register_blueprint(login_routes.blueprint(admission))
     _add_health(app, readiness)
     if metrics is not None:

@@ -41,12 +41,13 @@ UNSUPPORTED = ("replay_json", "suggested_task", "create_microagent", "mcp_config
 
 
 def render(summary: Summary) -> dict[str, Any]:
-    """ConversationInfo (contract §1.1) in V0's order, and our `lifecycle` after it."""
+    """ConversationInfo (contract §1.1) in V0's order, and our `lifecycle` after it. For the request that is being
+    answered: the way to it may lead through a prefix."""
     body = attrs.asdict(summary)
     created_at, lifecycle = body.pop("created_at"), body.pop("lifecycle")
     running = summary.status in ("STARTING", "RUNNING")
     return body | {
-        "url": f"/api/conversations/{summary.conversation_id}" if running else None,
+        "url": f"{request.root_path}/api/conversations/{summary.conversation_id}" if running else None,
         "session_api_key": None,
         "created_at": created_at,
         "pr_number": [],

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from transport.admission import Admission, Denial
 from transport.heads import folded
 from transport.http.bodies import Invalid, Problem, answer, fields, json_body, keep_confidential
+from transport.http.static import rooted
 
 __all__ = ["blueprint"]
 
@@ -40,13 +41,14 @@ def blueprint(admission: Admission) -> Blueprint:
     routes = Blueprint("login", __name__)
     keep_confidential(routes)
     data = {name: FOLDER.joinpath(name).read_bytes() for name in TYPES}
+    data[PAGE] = rooted(data[PAGE], admission.path_prefix)
 
     def file(name: str) -> Response:
         return Response(data[name], 200, headers=HEADERS, content_type=TYPES[name])
 
     @routes.get("/login")
     async def page() -> Response | AnyResponse:
-        return redirect("/", 303) if admission.key is None else file(PAGE)
+        return redirect(f"{admission.path_prefix}/", 303) if admission.key is None else file(PAGE)
 
     @routes.get("/login/login.css")
     async def style() -> Response:

@@ -14,7 +14,7 @@ from quart import Blueprint, Response, abort, request
 from transport.messages import MESSAGES
 from transport.phrases import PHRASES
 
-__all__ = ["blueprint"]
+__all__ = ["blueprint", "rooted"]
 
 TYPES = {
     "html": "text/html; charset=utf-8",
@@ -50,10 +50,15 @@ def _file(data: bytes, kind: str) -> _File:
     return _File(data, TYPES[kind], sha256(data).hexdigest()[:16])
 
 
-def blueprint() -> Blueprint:
+def rooted(document: bytes, path_prefix: str) -> bytes:
+    """A document of ours whose addresses stand below this path. Its scripts find their own way from where they are."""
+    return document.replace(b'="/', b'="%b/' % path_prefix.encode())
+
+
+def blueprint(path_prefix: str = "") -> Blueprint:
     """The routes of the page. What is no file of it is 404, unlike V0's, which answers with the document (D46)."""
     routes = Blueprint("page", __name__)
-    known = _files()
+    known = _files(path_prefix)
 
     async def document(conversation_id: str = "") -> Response:  # noqa: ARG001 - the page reads its own address
         return _answer(known[DOCUMENT])
@@ -70,11 +75,12 @@ def blueprint() -> Blueprint:
     return routes
 
 
-def _files() -> dict[str, _File]:
+def _files(path_prefix: str) -> dict[str, _File]:
     entries = files("transport").joinpath("static").iterdir()
     found = {entry.name: (entry, entry.name.rpartition(".")[2]) for entry in entries}
     read = {name: _file(entry.read_bytes(), kind) for name, (entry, kind) in found.items() if kind in TYPES}
-    return read | {"messages.js": _messages()}
+    document = _file(rooted(read[DOCUMENT].data, path_prefix), "html")
+    return read | {DOCUMENT: document, "messages.js": _messages()}
 
 
 def _messages() -> _File:

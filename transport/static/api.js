@@ -1,6 +1,7 @@
 // The REST side of the server, one function a route. Every failure is one of two errors: the server said no, or it
 // could not be reached.
 
+import { at } from "./root.js";
 import { excuse, explain, word } from "./words.js";
 
 /** The server answered with a refusal; `message` is for people, in their language where it has an id. */
@@ -38,7 +39,7 @@ async function send(method, path, body) {
   const signal = AbortSignal.timeout(LONGEST_ANSWER_MS);
   const json = body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   try {
-    return await fetch(path, { method, signal, ...json });
+    return await fetch(at(path), { method, signal, ...json });
   } catch {
     throw new Unreachable();
   }
@@ -46,7 +47,7 @@ async function send(method, path, body) {
 
 /** The page goes away, so nothing that waits for an answer goes on. */
 function toLogin() {
-  location.assign(`/login?next=${encodeURIComponent(location.pathname).replaceAll("%2F", "/")}`); // as the server writes it
+  location.assign(`${at("/login")}?next=${encodeURIComponent(location.pathname).replaceAll("%2F", "/")}`); // as the server writes it
   return new Promise(() => {});
 }
 
@@ -61,28 +62,28 @@ async function refusal(response) {
 
 /** The cookie cannot be seen from here, but a server without a key has no login to show. */
 export async function hasKey() {
-  const answer = await fetch("/login", { method: "HEAD", redirect: "manual" }).catch(() => null);
+  const answer = await fetch(at("/login"), { method: "HEAD", redirect: "manual" }).catch(() => null);
   return answer?.ok ?? false;
 }
 
 export async function logOut() {
   await call("POST", "/api/logout");
-  location.assign("/login");
+  location.assign(at("/login"));
 }
 
-const at = (id) => `/api/conversations/${encodeURIComponent(id)}`;
+const of = (id) => `/api/conversations/${encodeURIComponent(id)}`;
 
 export const create = (text) => call("POST", "/api/conversations", text ? { initial_user_msg: text } : {});
-export const one = (id) => call("GET", at(id));
-export const rename = (id, title) => call("PATCH", at(id), { title });
-export const remove = (id) => call("DELETE", at(id));
-export const stop = (id) => call("POST", `${at(id)}/stop`);
-export const resume = (id) => call("POST", `${at(id)}/resume`);
-export const start = (id) => call("POST", `${at(id)}/start`, {});
-export const archive = (id) => call("POST", `${at(id)}/archive`);
-export const unarchive = (id) => call("POST", `${at(id)}/unarchive`);
-export const say = (id, text) => call("POST", `${at(id)}/message`, { message: text });
-export const trajectory = (id) => call("GET", `${at(id)}/trajectory`);
+export const one = (id) => call("GET", of(id));
+export const rename = (id, title) => call("PATCH", of(id), { title });
+export const remove = (id) => call("DELETE", of(id));
+export const stop = (id) => call("POST", `${of(id)}/stop`);
+export const resume = (id) => call("POST", `${of(id)}/resume`);
+export const start = (id) => call("POST", `${of(id)}/start`, {});
+export const archive = (id) => call("POST", `${of(id)}/archive`);
+export const unarchive = (id) => call("POST", `${of(id)}/unarchive`);
+export const say = (id, text) => call("POST", `${of(id)}/message`, { message: text });
+export const trajectory = (id) => call("GET", `${of(id)}/trajectory`);
 
 export function page(limit, cursor) {
   const query = new URLSearchParams({ limit });

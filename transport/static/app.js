@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { Chat } from "./chat.js";
 import { alarm, byId, el } from "./dom.js";
 import * as list from "./list.js";
+import { at, path } from "./root.js";
 import { translate, word } from "./words.js";
 
 const EXAMPLES = ["$ echo $((40+2))", "$ uname -a && ls -la", "/think what would a tester ask", "/burst 20 200"];
@@ -19,7 +20,7 @@ function route() {
   chat?.close();
   chat = null;
   byId("alerts").replaceChildren();
-  const [, id] = location.pathname.match(/^\/conversations\/([^/]+)$/) ?? [];
+  const [, id] = path().match(/^\/conversations\/([^/]+)$/) ?? [];
   list.choose(id ? decodeURIComponent(id) : null);
   list.refresh();
   if (id) openChat(decodeURIComponent(id));
@@ -41,7 +42,7 @@ function openChat(id) {
   show("chat");
   byId("menu").open = false;
   byId("text").value = "";
-  chat = new Chat(id, { leave: (isAbsent) => (isAbsent ? leave() : go("/")), changed: list.refresh });
+  chat = new Chat(id, { leave: (isAbsent) => (isAbsent ? leave() : go(at("/"))), changed: list.refresh });
   chat.open();
   focus("text");
 }
@@ -54,8 +55,8 @@ function leave() {
   list.refresh();
 }
 
-function go(path) {
-  history.pushState(null, "", path);
+function go(address) {
+  history.pushState(null, "", address);
   route();
 }
 
@@ -66,7 +67,7 @@ async function create(event) {
   try {
     const { conversation_id: id } = await api.create(byId("first").value.trim());
     byId("first").value = "";
-    go(`/conversations/${id}`);
+    go(at(`/conversations/${id}`));
   } catch (failure) {
     alarm(failure.message);
   } finally {

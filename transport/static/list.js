@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { alarm, byId, el } from "./dom.js";
+import { at } from "./root.js";
 import { badge, reasonOf } from "./status.js";
 import { ago } from "./words.js";
 
@@ -63,7 +64,7 @@ function show(results, more = !byId("more").hidden) {
 }
 
 function make({ conversation_id: id }) {
-  const link = el("a", { href: `/conversations/${id}`, "data-link": true },
+  const link = el("a", { href: at(`/conversations/${id}`), "data-link": true },
     el("span", { class: "item-title" }), el("span", { class: "badge" }),
     el("span", { class: "item-reason faint" }), el("time", { class: "faint" }));
   return el("li", { data: { id } }, link);

@@ -1,6 +1,8 @@
 // A Socket.IO 5 client over Engine.IO 4, as much of it as one conversation needs: WebSocket only, namespace `/`, text
 // packets. It comes back by itself with the id of the last event, and hands every event on once and in order.
 
+import { at } from "./root.js";
+
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 const CONNECT_MS = 15_000;
@@ -38,7 +40,7 @@ export class ConversationSocket {
     query.set("latest_event_id", this.latestEventId);
     if (this.streamEpoch !== null) query.set("stream_epoch", this.streamEpoch);
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/socket.io/?${query}`);
+    const socket = new WebSocket(`${scheme}://${location.host}${at("/socket.io/")}?${query}`);
     this.socket = socket;
     this.#expect(CONNECT_MS);
     socket.addEventListener("message", ({ data }) => this.socket === socket && this.#received(String(data)));

@@ -13,6 +13,8 @@ from actors.conversation.summary import Summary
 from actors.runtime import AskTimedOut, Expired, MailboxFull, ServerFull
 from storage.errors import ConversationNotFound, CorruptLog, OutcomeUnknown, StorageDegraded, Unreadable
 from tests.transport.http.conftest import OPEN, POLICY
+from transport.addresses import OWN_NAMES
+from transport.admission import Admission
 from transport.http.app import make_app
 from transport.messages import MESSAGES
 from transport.refusals import refusal
@@ -30,9 +32,9 @@ class Failing(Conversations):
         raise self.failure
 
 
-def _failing(failure: Exception, *, serves_page: bool = True) -> Client:
+def _failing(failure: Exception, *, serves_page: bool = True, admission: Admission = OPEN) -> Client:
     readiness = {"ready": False, "durability": "sync"}
-    return make_app(Failing(failure), POLICY, OPEN, lambda: readiness, serves_page=serves_page).test_client()
+    return make_app(Failing(failure), POLICY, admission, lambda: readiness, serves_page=serves_page).test_client()
 
 
 async def test_health(client: Client) -> None:
@@ -61,6 +63,11 @@ async def test_a_server_that_stops_is_alive_and_not_ready() -> None:
 async def test_no_route_is_json_too(client: Client, method: str, path: str, status: int, detail: str) -> None:
     answer = await client.open(path, method=method, json={})
     assert (answer.status_code, await answer.get_json()) == (status, {"detail": detail})
+
+
+async def test_no_route_begins_with_what_a_prefix_may_begin_with(client: Client) -> None:
+    paths = [rule.rule for rule in client.app.url_map.iter_rules()]
+    assert {path.split("/")[1] for path in paths if path != "/"} <= OWN_NAMES
 
 
 async def test_a_405_names_what_is_allowed(client: Client) -> None:

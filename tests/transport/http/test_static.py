@@ -6,8 +6,10 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from tests.transport.http.test_app import _failing
+from transport.admission import Admission
 from transport.http.static import TYPES
 from transport.messages import MESSAGES
+from transport.ratelimit import RateLimiter
 
 NAMES = ("app.js", "messages.js", "style.css", "icon.svg")
 
@@ -83,3 +85,11 @@ async def test_the_page_can_be_left_out() -> None:
     assert (await client.get("/")).status_code == 404
     assert (await client.get("/static/app.js")).status_code == 404
     assert (await client.get("/alive")).status_code == 200
+
+
+async def test_below_a_path_the_document_asks_for_its_files_there() -> None:
+    client = _failing(ValueError(), admission=Admission(None, RateLimiter(0, 1), path_prefix="/green"))
+    document = await (await client.get("/")).get_data(as_text=True)
+    addresses = re.findall(r'(?:src|href)="(/[^"]*)"', document)
+    assert "/green/static/app.js" in addresses
+    assert all(address.startswith("/green/") for address in addresses)

@@ -1,5 +1,7 @@
 // Sends the key once; the server answers with a cookie that this script cannot read. The key is kept nowhere.
 
+const prefix = new URL("..", import.meta.url).pathname.slice(0, -1); // a proxy may show the server below a path
+
 const words = {
   en: {
     wrong: "This key is not right.",
@@ -31,9 +33,9 @@ if (isChinese) {
 
 /** Where the visitor wanted to go, if that is a page of this server. */
 function destination() {
-  const wanted = new URLSearchParams(location.search).get("next") ?? "/";
+  const wanted = new URLSearchParams(location.search).get("next") ?? `${prefix}/`;
   const url = URL.canParse(wanted, location.origin) ? new URL(wanted, location.origin) : null;
-  return url?.origin === location.origin ? url.href : "/";
+  return url?.origin === location.origin ? url.href : `${prefix}/`;
 }
 
 /** The problem in words, or null when the visitor is in. */
@@ -41,7 +43,7 @@ async function logIn(key) {
   const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ key }) };
   let answer;
   try {
-    answer = await fetch("/api/login", request);
+    answer = await fetch(`${prefix}/api/login`, request);
   } catch {
     return say.unreachable;
   }
