@@ -12,6 +12,8 @@ import attrs
 import orjson
 from quart import Blueprint, Response, request
 
+from transport.parsing import parse_json
+
 __all__ = [
     "Invalid",
     "Problem",
@@ -79,7 +81,7 @@ async def json_body(*, required: bool = True, confidential: bool = False) -> dic
             raise Invalid(Problem("missing", ("body",), "Field required"))
         return {}
     try:
-        body = orjson.loads(data)
+        body = parse_json(data)
     except orjson.JSONDecodeError as failure:
         told = {"error": failure.msg}
         raise Invalid(Problem("json_invalid", ("body", failure.pos), "JSON decode error", {}, told)) from failure

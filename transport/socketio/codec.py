@@ -14,6 +14,7 @@ import orjson
 
 from transport.engineio.codec import Encoded
 from transport.errors import NotEncodable, PacketError
+from transport.parsing import parse_json
 
 __all__ = [
     "ATTACHMENTS_MAX",
@@ -34,6 +35,9 @@ __all__ = [
 ATTACHMENTS_MAX = 10
 # More digits than any counter reaches; int() of a 100 kB number would cost seconds (E14).
 ACK_ID_DIGITS_MAX = 16
+# Around the attachments of one event. Each is looked at for a placeholder, half a microsecond in which nobody else is
+# served; who has so many numbers to send puts them into an attachment.
+VALUES_MAX = 100_000
 # A name beyond this is no name; it is echoed in every answer to it.
 NAMESPACE_CHARACTERS_MAX = 512
 
@@ -165,7 +169,7 @@ def _is_number(digits: str) -> bool:
 
 def _json(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        return parse_json(text)
     except orjson.JSONDecodeError as error:
         raise PacketError(f"bad JSON: {error.msg}") from None
     except UnicodeEncodeError:  # a str with a lone surrogate, which no decoder of ours lets through
@@ -207,8 +211,12 @@ def _reconstruct(data: Any, attachments: Sequence[bytes]) -> Any:
     """Put attachments where their placeholders are. Iterative, since depth is the sender's choice (E33)."""
     root = [data]
     pending: list[list[Any] | dict[str, Any]] = [root]
+    values = 0
     while pending:
         container = pending.pop()
+        values += len(container)
+        if values > VALUES_MAX:
+            raise PacketError("too many values around attachments")
         items = container.items() if isinstance(container, dict) else enumerate(container)
         for key, value in list(items):
             if isinstance(value, dict) and value.get("_placeholder") is True:

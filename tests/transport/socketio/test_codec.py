@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from transport.errors import NotEncodable, PacketError
 from transport.socketio import codec
-from transport.socketio.codec import Decoder, Encoded, Packet, PacketType
+from transport.socketio.codec import VALUES_MAX, Decoder, Encoded, Packet, PacketType
 
 PLACEHOLDER = '{"_placeholder":true,"num":%s}'
 
@@ -123,6 +123,15 @@ def test_e19_the_same_attachment_twice_and_one_unused_are_fine() -> None:
     it.feed(f'52-["x",{PLACEHOLDER % 0},{PLACEHOLDER % 0}]')
     it.feed(b"a")
     assert it.feed(b"b") == Packet(PacketType.EVENT, "/", ["x", b"a", b"a"])
+
+
+def test_e17_values_around_attachments_are_bounded() -> None:
+    it = Decoder(10, 1000)
+    assert it.feed(f'51-["x",{"[]," * (VALUES_MAX - 3)}0]') is None
+    assert it.feed(b"") is not None
+    assert it.feed(f'51-["x",{"[]," * VALUES_MAX}0]') is None
+    with pytest.raises(PacketError, match="too many values"):
+        it.feed(b"")
 
 
 def test_e18_order_of_attachments() -> None:
