@@ -19,6 +19,7 @@ __all__ = [
     "FULL",
     "NO_ROOM",
     "TOO_MANY",
+    "UNKNOWN",
     "Ask",
     "Problem",
     "Query",
@@ -68,6 +69,9 @@ class Refusal:
         """Beside those of every answer."""
         return {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
 
+
+UNKNOWN = Refusal(Problem.UNKNOWN_SID)
+"""For a sid of nobody, or of somebody who is gone."""
 
 FORBIDDEN = Refusal(Problem.FORBIDDEN, 403)
 """For whoever may not come in, whatever is asked."""
@@ -134,7 +138,7 @@ def _check_new(method: str, query: Query, transport: Transport) -> Ask | Refusal
 def _check_known(method: str, query: Query, ask: Ask, known: Mapping[str, Transport]) -> Ask | Refusal:
     current = known.get(ask.sid or "")
     if current is None:
-        return Refusal(Problem.UNKNOWN_SID)  # A3
+        return UNKNOWN  # A3
     if ask.transport is Transport.POLLING and current is Transport.WEBSOCKET:
         return Refusal(Problem.BAD_REQUEST)  # D11, D12; a second WebSocket is accepted and closed (D9)
     if query.last.get("EIO") != "4" or method not in ("GET", "POST"):

@@ -10,7 +10,7 @@ import trio
 
 from transport.engineio.codec import Frame, encode_payload, iter_payload
 from transport.engineio.connection import Connection
-from transport.engineio.handshake import Refusal
+from transport.engineio.handshake import UNKNOWN, Refusal
 from transport.engineio.options import PACKETS_PER_TURN
 from transport.engineio.session import Reason
 from transport.errors import ClientFault
@@ -32,6 +32,8 @@ async def poll(connection: Connection, scope: ASGIScope, receive: ASGIReceive, s
     with connection_guard("poll_crashed", connection.facts):
         if scope["method"] == "GET":
             await get(connection, receive, send)
+        elif connection.closed:
+            await refuse(send, UNKNOWN)  # it is only there until its last packets are fetched; nothing is taken in
         elif (b"content-type", b"application/octet-stream") in scope["headers"]:
             await _end(connection, send)  # A12
         else:

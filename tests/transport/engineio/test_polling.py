@@ -223,6 +223,14 @@ async def test_e25_last_packets_that_nobody_fetches_are_forgotten_in_time() -> N
         assert (await wire.get(sid))[0] == 400
 
 
+async def test_e25_who_is_only_there_for_its_last_packets_takes_nothing_in() -> None:
+    async with open_wire() as wire:
+        sid = await joined(wire)
+        await wire.post(sid, b'42["leave",true]')
+        assert await wire.post(sid, b'42["n"]') == (400, b'{"code":1,"message":"Session ID unknown"}')
+        assert await wire.get(sid) == (200, b"41")
+
+
 async def test_c4_c6_a_poller_that_stays_away_is_forgotten() -> None:
     async with open_wire(ping_interval_seconds=0.5, ping_timeout_seconds=0.1) as wire:
         sid = await joined(wire)
