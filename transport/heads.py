@@ -6,7 +6,7 @@ than any honest head (RFC 9112, 2.2 and 5.2 let a server refuse the former). Wha
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["HEAD_BYTES_MAX", "asgi_headers", "body_objection", "folded", "objection"]
+__all__ = ["HEAD_BYTES_MAX", "asgi_headers", "folded", "head_objection", "request_objection"]
 
 HEAD_BYTES_MAX = 32 * 1024
 """Twice what the reference takes."""
@@ -15,7 +15,7 @@ LINES_MAX = 256
 """Browsers send some twenty, proxies add ten. Each costs some microseconds, in which nobody else is served."""
 
 
-def objection(begun: bytes) -> int | None:
+def head_objection(begun: bytes) -> int | None:
     """The status for what has come of a head, or None when nothing is wrong so far."""
     end = begun.find(b"\r\n\r\n")
     head = begun if end < 0 else begun[: end + 2]
@@ -28,13 +28,17 @@ def objection(begun: bytes) -> int | None:
     return None
 
 
-def body_objection(headers: Mapping[bytes, bytes]) -> int | None:
-    """The status for a request with two lengths, of which h11 drops one (RFC 9112, 6.1), or for an upgrade with a body,
-    which would be read as frames; headers by their lower-case names."""
+def request_objection(version: bytes, headers: Mapping[bytes, bytes]) -> int | None:
+    """The status for another HTTP than 1.0 and 1.1, for a request with two lengths, of which h11 drops one (RFC 9112,
+    6.1), or for an upgrade by HTTP/1.0, which has none (RFC 9110, 7.8), or with a body, which would be read as frames.
+    Headers by their lower-case names."""
+    if version not in (b"1.0", b"1.1"):
+        return 505
     has_length = headers.get(b"content-length", b"0") != b"0"
     is_chunked = b"transfer-encoding" in headers
     is_twofold = is_chunked and b"content-length" in headers
-    return 400 if is_twofold or (b"upgrade" in headers and (has_length or is_chunked)) else None
+    is_odd_upgrade = b"upgrade" in headers and (version == b"1.0" or has_length or is_chunked)
+    return 400 if is_twofold or is_odd_upgrade else None
 
 
 def folded(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from transport.engineio.handshake import NO_ROOM
 from transport.engineio.limits import Limits, Share
 from transport.engineio.polling import refuse
 from transport.guard import connection_guard
-from transport.heads import HEAD_BYTES_MAX, body_objection, objection
+from transport.heads import HEAD_BYTES_MAX, head_objection, request_objection
 from transport.stream import GuardedStream
 
 __all__ = ["serve"]
@@ -58,7 +58,7 @@ class _StrictConnection(h11.Connection):
 
     def next_event(self) -> Any:
         if self.their_state is h11.IDLE:
-            status = objection(self.trailing_data[0])
+            status = head_objection(self.trailing_data[0])
             if status is not None:
                 raise h11.RemoteProtocolError("a head that is not read", error_status_hint=status)
         return super().next_event()
@@ -80,27 +80,25 @@ class _Protocol(H11Protocol):
         if isinstance(event, RawData) and connection.their_state is h11.IDLE:
             self._expect_head()
         await super().handle(event)
-        if connection.their_state not in (h11.IDLE, h11.SEND_BODY) or (
-            connection.their_state is h11.IDLE and not connection.trailing_data[0]
-        ):
+        if connection.their_state is h11.IDLE and connection.trailing_data[0]:
+            self._expect_head()  # which may have come behind another request
+        elif connection.their_state is not h11.SEND_BODY:
             self.guarded.expect(inf)
 
     def _expect_head(self) -> None:
-        deadline = self.guarded.read_deadline
-        if deadline == inf:
-            deadline = trio.current_time() + self.doorway.limits.options.head_timeout_seconds
-        self.guarded.expect(deadline, SLOW_HEAD)
+        head_timeout_seconds = self.doorway.limits.options.head_timeout_seconds
+        self.guarded.expect(min(self.guarded.read_deadline, trio.current_time() + head_timeout_seconds), SLOW_HEAD)
 
     async def _create_stream(self, request: h11.Request) -> None:
         self.doorway.head_came(self.guarded)
         connection = cast("h11.Connection", self.connection)
         headers = dict(request.headers)
-        objection = body_objection(headers)
+        objection = request_objection(request.http_version, headers)
         if objection is not None:
             await self._send_error_response(objection)
             await self.send(Closed())
             return
-        if b"upgrade" in headers and request.http_version != b"1.0":  # where it means nothing (RFC 9110, 7.8)
+        if b"upgrade" in headers:
             raise _HandedOver(request, connection.trailing_data[0])
         self.guarded.expect(trio.current_time() + self.doorway.limits.options.body_timeout_seconds, SLOW_BODY)
         await super()._create_stream(request)

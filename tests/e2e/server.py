@@ -89,6 +89,26 @@ class ServerProcess:
         assert used is not None
         return used
 
+    def memory_bytes(self) -> int:
+        """Resident at this moment."""
+        return self._status_bytes("VmRSS")
+
+    def peak_memory_bytes(self) -> int:
+        """The most that was resident since the start, or since `forget_peak`."""
+        return self._status_bytes("VmHWM")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")  # see proc(5)
+
+    def _status_bytes(self, name: str) -> int:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        [found] = [line for line in lines if line.startswith(f"{name}:")]
+        return int(found.split()[1]) * 1024
+
+    def log(self) -> str:
+        """What it has written to stderr, in all of its lives."""
+        return (self.data.parent / "server.log").read_text()
+
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON answer; raises `urllib.error.HTTPError` for a status of 400 and above."""
         data = None if body is None else json.dumps(body).encode()

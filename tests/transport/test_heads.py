@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transport.heads import HEAD_BYTES_MAX, asgi_headers, body_objection, folded, objection
+from transport.heads import HEAD_BYTES_MAX, asgi_headers, folded, head_objection, request_objection
 
 LINE = b"GET / HTTP/1.1\r\n"
 BROWSERS = LINE + b"Host: localhost\r\n" + b"".join(b"X-%d: \tvalue \r\n" % number for number in range(40)) + b"\r\n"
@@ -26,12 +26,12 @@ BROWSERS = LINE + b"Host: localhost\r\n" + b"".join(b"X-%d: \tvalue \r\n" % numb
     ],
 )
 def test_what_is_wrong_with_a_head(begun: bytes, status: int | None) -> None:
-    assert objection(begun) == status
+    assert head_objection(begun) == status
 
 
 @given(st.integers(0, len(BROWSERS)))
 def test_no_part_of_a_good_head_is_wrong(cut: int) -> None:
-    assert objection(BROWSERS[:cut]) is None
+    assert head_objection(BROWSERS[:cut]) is None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,9 @@ def test_no_part_of_a_good_head_is_wrong(cut: int) -> None:
     ],
 )
 def test_what_is_wrong_with_a_body(headers: dict[bytes, bytes], status: int | None) -> None:
-    assert body_objection(headers) == status
+    assert request_objection(b"1.1", headers) == status
+    assert request_objection(b"1.0", headers) == (400 if b"upgrade" in headers else status)
+    assert request_objection(b"2.0", headers) == 505
 
 
 def test_repeated_headers_are_one_list() -> None:
