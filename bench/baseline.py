@@ -3,6 +3,8 @@
 import os
 import platform
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +16,9 @@ __all__ = ["RECORD_BYTES", "RawSyncs", "filesystem_of", "machine", "raw_syncs", 
 
 RECORD_BYTES = 300
 """About a line of `events.jsonl`."""
+
+READER_SECONDS = 0.02
+"""Until a reader has read what there was, and waits again."""
 
 
 @attrs.frozen
@@ -42,31 +47,30 @@ def raw_syncs(folder: Path, seconds: float = 0.5) -> RawSyncs:
 
 
 def raw_writes(sockets: int, size_bytes: int, rounds: int = 20) -> float:
-    """CPU seconds of one write to a connection on the loopback, of so many in turn: below that no delivery can cost."""
+    """CPU seconds of one write to a connection on the loopback whose reader, another process, waits for it; of so many
+    in turn. Below that no delivery can cost."""
     data, used = b"x" * size_bytes, 0.0
-    with _connections(sockets) as pairs:
+    with _read_by_another_process(sockets) as descriptors:
         for _ in range(rounds):
+            time.sleep(READER_SECONDS)
             before = time.thread_time()
-            for sender, _ in pairs:
-                os.write(sender, data)
+            for descriptor in descriptors:
+                os.write(descriptor, data)
             used += time.thread_time() - before
-            for _, receiver in pairs:
-                os.read(receiver, size_bytes)
     return used / rounds / sockets
 
 
 @contextmanager
-def _connections(count: int) -> Iterator[list[tuple[int, int]]]:
-    """Descriptors of both ends."""
+def _read_by_another_process(count: int) -> Iterator[list[int]]:
+    """Our ends of so many connections."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        pairs = []
-        for _ in range(count):
-            sender = stack.enter_context(socket.create_connection(listener.getsockname()))
-            sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            receiver, _ = listener.accept()
-            pairs.append((sender.fileno(), stack.enter_context(receiver).fileno()))
-        yield pairs
+        command = [sys.executable, "-m", "bench.peers.bare_reader", str(listener.getsockname()[1]), str(count)]
+        stack.enter_context(subprocess.Popen(command))
+        ours = [stack.enter_context(listener.accept()[0]) for _ in range(count)]
+        for connection in ours:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield [connection.fileno() for connection in ours]
 
 
 def filesystem_of(folder: Path) -> str:

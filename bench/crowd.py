@@ -61,7 +61,7 @@ class Listener:
     def take(self, data: bytes) -> None:
         """Raises `ClientError` when it may not join."""
         text = self.rest + data
-        if _PING in text:
+        if _PING in text[-len(data) - len(_PING) + 1 :]:  # once each
             self.send(_PONG)
         if not self.joined:
             self._shake_hands(text)

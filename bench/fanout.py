@@ -131,7 +131,7 @@ def _has_heard(before: Mapping[Listener, int], sent: int, listener: Listener) ->
 
 def _table(raws: Sequence[float], turns: Mapping[str, Sequence[FanOut]]) -> str:
     lines = [
-        f"raw write to a socket: {spread([raw * 1e6 for raw in raws])} CPU-µs",
+        f"a bare write to a socket whose reader waits: {spread([raw * 1e6 for raw in raws])} CPU-µs",
         f"{'':18}{'deliveries/s':>14}{'server CPU-µs':>15}{'p50 ms':>9}{'p99 ms':>9}",
     ]
     for name, measured in turns.items():

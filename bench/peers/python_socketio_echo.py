@@ -31,7 +31,13 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"python-socketio on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(
-        socketio.ASGIApp(server), loop="uvloop", ws="websockets", log_level="error", access_log=False, lifespan="off"
+        socketio.ASGIApp(server),
+        loop="uvloop",
+        ws="websockets",
+        ws_ping_interval=None,  # Engine.IO has a heartbeat of its own, and clients for load answer no other
+        log_level="error",
+        access_log=False,
+        lifespan="off",
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -44,10 +44,12 @@ def test_what_comes_twice_or_out_of_order_is_seen(pair: tuple[Listener, socket.s
     assert not listener.in_order
 
 
-def test_a_ping_is_answered(pair: tuple[Listener, socket.socket]) -> None:
+def test_a_ping_is_answered_once(pair: tuple[Listener, socket.socket]) -> None:
     listener, server = pair
-    listener.take(event(1) + b"\x81\x012")
+    for data in (event(1) + b"\x81", b"\x01", b"2", event(2), event(3)):
+        listener.take(data)
     assert server.recv(100) == b"\x81\x81\0\0\0\x003"
+    assert listener.count == 3
 
 
 def test_who_is_refused_or_waits_in_vain_ends_the_bench(tmp_path: Path) -> None:
@@ -64,7 +66,7 @@ def test_who_is_refused_or_waits_in_vain_ends_the_bench(tmp_path: Path) -> None:
 def test_p2_fan_out_is_measured_beside_the_peer_and_bare_writes(capsys: pytest.CaptureFixture[str]) -> None:
     main(["fanout", "--listeners", "5", "--rounds", "1", "--seconds", "0.2", "--burst", "3"])
     told = capsys.readouterr().out
-    for name in ("one at a time", "3 at a time", "raw write", "greenroom", "python-socketio", "peer / ours"):
+    for name in ("one at a time", "3 at a time", "bare write", "greenroom", "python-socketio", "peer / ours"):
         assert name in told
 
 

@@ -1,6 +1,7 @@
 """What a client can do to hurt: each case ends its own connection, in bounded time, and a bystander notices nothing."""
 
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.transport.wire import PATIENCE_SECONDS, Raw, Wire, masked, open_wire, upgrade_request
+from transport.socketio.codec import event
 
 pytestmark = pytest.mark.wallclock
 
@@ -221,12 +223,36 @@ async def test_k33_a_client_that_never_reads_is_dropped_and_costs_bounded_memory
         assert wire.echo.reasons == ["transport error"]
 
 
+async def test_k33_what_is_sent_is_with_the_kernel_before_anybody_else_has_a_turn_and_is_encoded_once() -> None:
+    async with bystander() as wire:
+        clients = [await wire.joined() for _ in range(20)]
+        packet = event("message", "x")
+        for connection in wire.echo.joined[-20:]:
+            assert connection.try_send(packet)
+        # No await in between: no task has been woken for it.
+        frames = [os.read(client.stream.socket.fileno(), 100) for client in clients]
+        assert frames == [packet.websocket_frame] * 20
+        assert packet.websocket_frame is packet.websocket_frame
+
+
+async def test_k33_what_the_kernel_refuses_waits_and_leaves_by_itself_when_it_takes_more() -> None:
+    async with bystander(outbox_high_bytes=100_000) as wire:
+        raw = await wire.joined()
+        slow, sent = wire.echo.joined[-1], 0
+        while slow.try_send(event("n", sent, "x" * 10_000)):
+            sent += 1
+        assert not slow.emit_volatile("dropped")  # something waits
+        for number in range(sent):
+            assert (await raw.frame())[1].startswith(f'42["n",{number},'.encode())
+        await trio.testing.wait_all_tasks_blocked()
+        assert slow.emit_volatile("taken")
+        await raw.says('42["taken"]')
+
+
 async def test_k33_no_progress_for_the_write_timeout_ends_the_connection() -> None:
     async with bystander(write_timeout_seconds=0.3, outbox_high_bytes=100_000) as wire:
         await wire.joined()
         slow = wire.echo.joined[-1]
-        from transport.socketio.codec import event
-
         packet = event("message", "x" * 50_000)
         with capture_logs() as lines, trio.fail_after(PATIENCE_SECONDS):
             while slow.try_send(packet):
@@ -241,7 +267,6 @@ async def test_a_flood_to_one_who_reads_slowly_arrives_whole() -> None:
     async with bystander() as wire:
         raw = await wire.joined()
         fast = wire.echo.joined[-1]
-        from transport.socketio.codec import event
 
         async def produce() -> None:
             for number in range(2000):
