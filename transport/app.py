@@ -260,11 +260,19 @@ def _tell_ready(config: Config, listeners: list[trio.SocketListener], command: s
     in_terminal = f"{command} chat --url {url}"
     talk = f"in a browser there, or {in_terminal}" if config.serve_frontend else in_terminal
     lines = [f"Greenroom is ready on {url}", f"Talk to it: {talk}", "Stop it: Ctrl-C"]
-    if warning:
-        lines.append(f"Warning: {warning}")
-    if config.session_api_key is None and not is_loopback(config.host):
-        lines.append("Warning: everybody who reaches this address may use this server (--insecure)")
+    lines += [f"Warning: {text}" for text in (warning, _who_may_come_in(config)) if text]
     print("\n".join(lines), flush=True)  # noqa: T201 - for the person who typed the command
+
+
+def _who_may_come_in(config: Config) -> str:
+    """If that is everybody: empty where a key is asked for, or nobody else is there."""
+    if config.session_api_key is not None:
+        return ""
+    if not is_loopback(config.host):
+        return "everybody who reaches this address may use this server (--insecure)"
+    if config.trusted_proxies:
+        return "everybody whom the proxy lets through may use this server (there is no SESSION_API_KEY)"
+    return ""
 
 
 def _settle() -> None:
