@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bench.servers import Server
 
-__all__ = ["ServerProcess"]
+__all__ = ["ServerProcess", "free_port"]
 
 START_SECONDS = 15.0
 
@@ -41,7 +41,7 @@ class ServerProcess:
     def start(self) -> None:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment |= self.environment
-        command = [sys.executable, "-m", self._module, "serve", "--port", str(self._port or _free_port())]
+        command = [sys.executable, "-m", self._module, "serve", "--port", str(self._port or free_port())]
         command += ["--host", self._host] if self._host else []
         with (self.data.parent / "server.log").open("a") as log:
             self._process = subprocess.Popen(
@@ -153,7 +153,7 @@ class ServerProcess:
         raise AssertionError(f"it did not come within {seconds} s: {self.events(conversation_id)}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     import socket
 
     with socket.socket() as found:

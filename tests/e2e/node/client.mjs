@@ -1,12 +1,13 @@
-// One conversation with npm's socket.io-client: usage: node client.mjs URL CONVERSATION LATEST TRANSPORTS MESSAGE WAIT_FOR
+// One conversation with npm's socket.io-client: usage: node client.mjs URL CONVERSATION LATEST TRANSPORTS MESSAGE WAIT_FOR [PATH]
 // Sends MESSAGE (if not empty), prints every event and every status update as a JSON line, ends WAIT_FOR events later or after 15 s.
 import { io } from "socket.io-client";
 
-const [url, conversation_id, latest_event_id, transports, message, waitFor] = process.argv.slice(2);
+const [url, conversation_id, latest_event_id, transports, message, waitFor, path] = process.argv.slice(2);
 const socket = io(url, {
   transports: transports.split(","),
   query: { conversation_id, latest_event_id },
   reconnection: false,
+  ...(path ? { path } : {}),
 });
 const out = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 let seen = 0;
