@@ -294,8 +294,8 @@ class ConversationActor:
         """What a run that is not over goes on to write (K29, K34)."""
         if self.state.run != run:
             return
-        if self._draft is None:
-            self._draft = Draft(self.state.next_id - 1)
+        if self._draft is None or self._draft.run != run:
+            self._draft = Draft(run, self.state.next_id - 1)
         self._draft.write(text, self._house.masks())
         for cursor in tuple(self.cursors):
             cursor.show(self._draft)

@@ -23,8 +23,10 @@ CHARACTERS_MAX = 100_000
 
 @attrs.define(eq=False)
 class Draft:
-    """Begun when the event with the id `after` was the last one. `text` is what may be shown of it: it only grows."""
+    """What a run has begun to write when the event with the id `after` was the last one. `text` is what may be shown of
+    it: it only grows."""
 
+    run: int
     after: int
     text: str = ""
     _written: str = ""

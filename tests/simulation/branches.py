@@ -48,6 +48,8 @@ RARE = (
     # Readers.
     "reader fell behind",
     "slow reader dropped",
+    "draft shown",
+    "draft became a message",
     "deleted",
     "replayed",
 )

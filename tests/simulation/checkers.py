@@ -14,7 +14,7 @@ import orjson
 from bench.checkers import Violation, check_log, check_view
 from tests.simulation.ledger import Command, Outcome
 
-__all__ = ["CHECKERS", "AtRest", "Checker", "Evidence", "View"]
+__all__ = ["CHECKERS", "AtRest", "Checker", "DraftView", "Evidence", "View"]
 
 Event = dict[str, Any]
 
@@ -27,6 +27,33 @@ class View:
     conversation_id: str
     after: int
     events: Sequence[Event]
+
+
+@attrs.define
+class DraftView:
+    """What one connection is shown of what the agent writes, held against what docs/drafts.md says to clients. Raises
+    `Violation` at once: nothing of it is left to be looked at afterwards."""
+
+    after: int | None = None
+    text: str = ""
+    superseded_at: int = -1
+
+    def take_part(self, after: int, text: str) -> None:
+        """More of a draft."""
+        if self.superseded_at > after:
+            raise Violation(f"more of the draft behind {after}, after event {self.superseded_at} had taken its place")
+        self.text = self.text + text if after == self.after else text
+        self.after = after
+
+    def take_event(self, event: Event) -> bool:
+        """Whether it is what the draft has become."""
+        if event["source"] == "user":
+            return False
+        is_it = self.after is not None and event.get("action") == "message"
+        if is_it and not event["args"]["content"].startswith(self.text):
+            raise Violation(f"drafted was {self.text!r}, and said {event['args']['content']!r}")
+        self.after, self.text, self.superseded_at = None, "", event["id"]
+        return is_it
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ import trio
 
 from actors.domain.events import ConversationCreated, MessageAction
 from bench.checkers import Violation
-from tests.simulation.checkers import View
+from tests.simulation.checkers import DraftView, View
 from tests.simulation.ledger import Command, Ledger, Outcome
 from tests.simulation.link import Link
 from tests.simulation.server import OPTIONS, Premises
@@ -28,7 +28,10 @@ __all__ = ["Caller", "Voice"]
 UNKNOWN = frozenset({"outcome_unknown"})
 """Refusals that do not say that a command had no effect."""
 
-TEXTS = ("$ quick", "$ slow", "$ endless", "/burst 15 300", "/think hm", "/finish done", "/error oh", "/crash")
+TEXTS = (
+    "$ quick", "$ slow", "$ endless", "/burst 15 300", "/stream once upon a time there was a server that never slept",
+    "/think hm", "/finish done", "/error oh", "/crash",
+)  # fmt: skip
 
 QUIET_SECONDS_MAX = 3.0
 """Long enough, now and then, for a conversation to fall asleep."""
@@ -45,6 +48,7 @@ class Voice:
     after: int = -1
     view: list[dict[str, Any]] = attrs.field(factory=list)
     views: list[View] = attrs.field(factory=list)
+    draft: DraftView = attrs.field(factory=DraftView)
     link: Link | None = None
     _asked: dict[int, Command | None] = attrs.field(factory=dict)
     _sent: int = 0
@@ -88,8 +92,9 @@ class Voice:
 
     async def visit(self, premises: Premises, then: Callable[[], Awaitable[None]]) -> None:
         """One connection to its end, doing something when it has joined."""
-        link = self.link = Link()
-        query = {"EIO": "4", "transport": "websocket", "conversation_id": self.conversation_id}
+        link, self.draft = Link(), DraftView()
+        self.link = link
+        query = {"EIO": "4", "transport": "websocket", "conversation_id": self.conversation_id, "drafts": "1"}
         premises.attach(link, {**query, "latest_event_id": str(self.last_id)})
         link.send("40")
         try:
@@ -127,6 +132,12 @@ class Voice:
             ):
                 self.ledger.seen(self.conversation_id, event)
                 self.view.append(event)
+                self.ledger.world.trace.reached["draft became a message"] += self.draft.take_event(event)
+            case codec.Packet(
+                type=codec.PacketType.EVENT, data=["greenroom_draft", {"after": int(after), "text": str(text)}]
+            ):
+                self.ledger.world.trace.reached["draft shown"] += 1
+                self.draft.take_part(after, text)
             case codec.Packet(type=codec.PacketType.ACK, id=int(number), data=list(data)):
                 self._acknowledged(number, data)
             case codec.Packet(type=codec.PacketType.CONNECT_ERROR | codec.PacketType.DISCONNECT):

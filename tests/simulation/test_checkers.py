@@ -15,6 +15,7 @@ from tests.simulation.checkers import (
     ActionsHaveOneEnd,
     AtRest,
     Checker,
+    DraftView,
     Evidence,
     LogsAreWhole,
     NothingIsRewritten,
@@ -127,3 +128,33 @@ def test_a_second_answer_is_found() -> None:
     command.settle(Outcome.ACKNOWLEDGED)
     with pytest.raises(Violation, match="twice"):
         command.settle(Outcome.REFUSED)
+
+
+def agent_says(event_id: int, text: str) -> Event:
+    return {"id": event_id, "source": "agent", "action": "message", "args": {"content": text}}
+
+
+def test_k34_a_draft_that_becomes_what_is_said_is_as_it_should_be() -> None:
+    view = DraftView()
+    view.take_part(3, "once ")
+    view.take_event({"id": 4, **said("meanwhile")})
+    view.take_part(3, "upon")
+    view.take_event(agent_says(5, "once upon a time"))
+    view.take_part(5, "twice")
+    view.take_event({"id": 6, **observed("agent_state_changed")})
+
+
+def test_k34_a_part_after_what_supersedes_it_is_found() -> None:
+    view = DraftView()
+    view.take_part(3, "once ")
+    view.take_event(agent_says(5, "once upon"))
+    with pytest.raises(Violation, match="after event 5"):
+        view.take_part(3, "upon")
+
+
+def test_k34_a_draft_with_a_hole_or_with_something_that_is_not_said_is_found() -> None:
+    view = DraftView()
+    view.take_part(3, "once ")
+    view.take_part(3, "a time")
+    with pytest.raises(Violation, match="drafted was 'once a time'"):
+        view.take_event(agent_says(5, "once upon a time"))

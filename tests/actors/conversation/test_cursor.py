@@ -73,7 +73,7 @@ class Author:
 
     def draft_more(self, text: str, masks: Masks = NO_MASKS) -> None:
         if self.draft is None:
-            self.draft = self.drafts[self.log.next_id - 1] = Draft(self.log.next_id - 1)
+            self.draft = self.drafts[self.log.next_id - 1] = Draft(0, self.log.next_id - 1)
         self.draft.write(text, masks)
         for cursor in self.cursors:
             cursor.show(self.draft)
@@ -225,14 +225,14 @@ async def test_k34_what_cannot_be_shown_now_comes_with_the_next_part_and_nothing
 
 
 async def test_k34_a_part_is_encoded_once_for_all_who_have_seen_as_much() -> None:
-    draft = Draft(3)
+    draft = Draft(0, 3)
     draft.write("abc", NO_MASKS)
     assert draft.part(0) is draft.part(0)
     assert draft.part(1).payloads == [b'{"after":3,"text":"bc"}']
 
 
 def test_k34_a_draft_is_bounded() -> None:
-    draft = Draft(3)
+    draft = Draft(0, 3)
     for _ in range(3):
         draft.write("x" * 60_000, NO_MASKS)
     assert len(draft.text) == CHARACTERS_MAX

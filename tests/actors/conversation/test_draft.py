@@ -8,6 +8,7 @@ import trio
 from actors.agent.port import Hands, Outcome, Recorder
 from actors.domain.events import AgentState, ChangeAgentStateAction, MessageAction, RunOutcome
 from actors.domain.masks import MASK, masks_of
+from actors.runtime import Promise
 from tests.actors.conversation.house import ListSink, open_house, states
 
 Clock = trio.testing.MockClock
@@ -133,3 +134,18 @@ async def test_k34_each_text_is_a_draft_of_its_own(autojump_clock: Clock) -> Non
         begun = sorted({part["after"] for _, part in watcher.drafts})
         texts = ["".join(part["text"] for _, part in watcher.drafts if part["after"] == after) for after in begun]
         assert texts == ["one two", "three four"]
+
+
+async def test_k34_a_run_that_follows_a_stopped_one_at_once_begins_a_draft_of_its_own(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        it = await house.create()
+        watcher, _ = await house.join(it, sink=ListSink(shows_drafts=True))
+        await house.say(it, f"/stream {TEXT}")
+        await trio.sleep(0.12)
+        stop = ChangeAgentStateAction(AgentState.STOPPED)
+        house.conversations.submit_nowait(it, stop, size_bytes=1, terms=None, reply=Promise())
+        await house.say(it, "/stream something else")
+        await trio.sleep(10)
+        [(_, said)] = messages(await house.events(it), "agent")
+        last = watcher.drafts[-1][1]["after"]
+        assert "".join(part["text"] for _, part in watcher.drafts if part["after"] == last) == said == "something else"
