@@ -84,9 +84,11 @@ class Speaker:
 
     async def hear(self, wanted: Callable[[Any], bool]) -> Any:
         """The first `oh_event`, heard before or to come, that is wanted."""
-        while not any(map(wanted, self.heard)):
+        looked_at = 0
+        while not any(map(wanted, self.heard[looked_at:])):
+            looked_at = len(self.heard)
             await self.listen()
-        return next(filter(wanted, self.heard))
+        return next(filter(wanted, self.heard[looked_at:]))
 
 
 @asynccontextmanager

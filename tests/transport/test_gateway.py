@@ -1,12 +1,16 @@
 """The gateway over real sockets and the real service: who may join, and what a refusal says."""
 
+from typing import Any
+
 import orjson
 import pytest
 import trio
 from structlog.testing import capture_logs
 
 from tests.fakes.sim_disk import Operation, SimDisk
-from tests.transport.lobby import note, open_lobby, open_speaker
+from tests.transport.lobby import Lobby, note, open_lobby, open_speaker
+from tests.transport.wire import PATIENCE_SECONDS, Raw, masked
+from transport.engineio.options import Options
 from transport.messages import MESSAGES
 
 
@@ -130,3 +134,36 @@ async def test_k34_drafts_go_to_who_asks_for_them_by_an_event_of_their_own_and_b
             assert {part["after"] for _, part in parts} < set(range(said["id"]))
             while b'"content":"to be"' not in (frame := await reader.listen()):
                 assert b"greenroom_draft" not in frame
+
+
+# --- K33: who takes nothing ---
+
+
+async def test_k33_who_takes_nothing_is_ended_and_neither_the_conversation_nor_another_client_has_waited() -> None:
+    async with open_lobby(options=Options(write_timeout_seconds=0.5)) as lobby:
+        it = await lobby.tenancy.create()
+        stalled = await _stalled(lobby, it)
+        async with open_speaker(lobby, it) as reader:
+            await reader.ask({"action": "message", "args": {"content": "/burst 4000 1000"}})
+            await reader.hear(lambda event: event.get("message", "").startswith("4000/4000"))
+            with trio.fail_after(PATIENCE_SECONDS):
+                while (summary := await lobby.tenancy.conversations.summary(it)) and summary.num_connections > 1:
+                    await trio.sleep(0.05)
+            assert lobby.endpoint.statistics()["slow_readers_closed"] == 1
+            ids = [event["id"] for event in reader.heard if "id" in event and "status_update" not in event]
+            assert ids == [event["id"] for event in await lobby.tenancy.events(it) if _is_shown(event)]
+        await stalled.aclose()
+
+
+async def _stalled(lobby: Lobby, conversation_id: str) -> trio.SocketStream:
+    """Who has joined, and reads nothing from then on."""
+    with trio.socket.socket() as small:
+        small.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
+        await small.connect(("127.0.0.1", lobby.port))
+        raw = Raw(trio.SocketStream(small.dup()))
+    await raw.upgrade(f"&conversation_id={conversation_id}", masked(0x81, b"40"))
+    return raw.stream
+
+
+def _is_shown(event: dict[str, Any]) -> bool:
+    return not str(event.get("observation")).startswith("greenroom.")
