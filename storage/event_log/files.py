@@ -45,7 +45,12 @@ class LogFiles:
 
     def lines(self, start: int, end: int) -> Iterator[bytes]:
         """The lines in these bytes, without their newlines; what has none is left out."""
-        rest = b""
+        begun: list[bytes] = []  # joined once: an event of megabytes comes in many pieces
         for piece in pieces(self.disk, self.path, start, end, PIECE_BYTES):
-            *lines, rest = (rest + piece).split(b"\n")
-            yield from lines
+            first, *lines = piece.split(b"\n")
+            begun.append(first)
+            if lines:
+                yield b"".join(begun)
+                *whole, last = lines
+                yield from whole
+                begun = [last]

@@ -1,13 +1,18 @@
 """Appending, recovering and reading one log: K10, K15 to K17."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from storage.disk import Disk
 from storage.errors import CorruptLog, LogClosed, StorageDegraded, Unreadable
 from storage.event_log import EventLog, LogView
+from storage.event_log.files import LogFiles
 from storage.event_log.tail import TAIL_BYTES_MAX
 from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
@@ -198,3 +203,31 @@ async def test_a_disk_that_cannot_read_is_told_as_that_and_nothing_has_changed()
         disk.heal()
         assert await view.read(0, 10) == wanted[:10]
         assert (await EventLog.open(disk, LOG, committer, "quarantine")).repair is None
+
+
+@given(st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b""))), st.integers(1, 9))
+def test_lines_are_what_stands_between_newlines_wherever_the_pieces_are_cut(
+    lines: list[bytes], piece_bytes: int
+) -> None:
+    data = b"".join(line + b"\n" for line in lines) + b"half a li"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storage.event_log.files.PIECE_BYTES", piece_bytes)
+        assert list(LogFiles(disk_with(data), LOG).lines(0, len(data))) == lines
+
+
+def test_a_line_is_put_together_once_however_many_pieces_it_comes_in() -> None:
+    """Two lines of eight megabytes; put together anew with each piece they were a thousand times as many bytes."""
+    line = b"x" * 8_000_000 + b"\n"
+    files = LogFiles(disk_with(line * 2), LOG)
+    assert cpu_seconds(lambda: list(files.lines(0, 2 * len(line)))) < 20 * cpu_seconds(lambda: (line * 2).split(b"\n"))
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """The least of three."""
+
+    def once() -> float:
+        before = time.thread_time()
+        work()
+        return time.thread_time() - before
+
+    return min(once() for _ in range(3))
