@@ -4,6 +4,7 @@ What lives here: questions, answered from the living actor where there is one an
 command.
 """
 
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -31,6 +32,10 @@ Log: TypeAlias = EventLog | LogView
 
 PIECE_EVENTS = 200
 """How many events a filtered listing looks at in one go."""
+
+PAGE_BYTES_MAX = 16 * 1024 * 1024
+"""Of events in one page, which is made in memory: with what goes beyond it a page ends, however many were asked for.
+More than three of the largest messages; a page of ordinary ones has a hundredth of it."""
 
 
 @attrs.frozen
@@ -190,22 +195,32 @@ async def _page(
     # Without a filter one event more than the page is enough to know that there are more.
     piece_events = PIECE_EVENTS if accepts is not None else limit + 1
     found: list[bytes] = []
-    while start < end and len(found) <= limit:
+    found_bytes = 0
+    while start < end and len(found) <= limit and found_bytes <= PAGE_BYTES_MAX:
         piece = await _piece(log, start, end, piece_events, reverse=reverse)
-        found += [payload for payload in piece if accepts is None or accepts(payload)]
+        accepted = [payload for payload in piece if accepts is None or accepts(payload)]
+        found += accepted
+        found_bytes += sum(map(len, accepted))
         if reverse:
             end -= len(piece)
         else:
             start += len(piece)
-    return Page(found[:limit], len(found) > limit, log.damage.event_id if log.damage is not None else None)
+    has_more = len(found) > limit or (found_bytes > PAGE_BYTES_MAX and start < end)
+    return Page(found[:limit], has_more, log.damage.event_id if log.damage is not None else None)
 
 
 async def _piece(log: Log, start: int, stop: int, count: int, *, reverse: bool) -> list[bytes]:
     """Up to `count` of the events [start, stop), at least one: from the first on, or from the last on backwards."""
     if not reverse:
         return await log.read(start, min(stop, start + count))
-    low = max(start, stop - count)
-    piece: list[bytes] = []
-    while low + len(piece) < stop:
-        piece += await log.read(low + len(piece), stop)
-    return piece[::-1]
+    at = max(start, stop - count)
+    piece: deque[bytes] = deque()
+    piece_bytes = 0
+    while at < stop:
+        read = await log.read(at, stop)
+        at += len(read)
+        piece.extend(read)
+        piece_bytes += sum(map(len, read))
+        while piece_bytes > PAGE_BYTES_MAX and len(piece) > 1:
+            piece_bytes -= len(piece.popleft())
+    return list(reversed(piece))

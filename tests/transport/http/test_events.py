@@ -47,6 +47,26 @@ async def test_ids_are_dense_and_the_range_is_inclusive(client: Client, events: 
     assert await _page(client, f"{events}?start_id={10**30}&end_id={10**40}") == ([], False)
 
 
+@pytest.mark.parametrize("query", ["", '&filter={"source":"user"}'])
+@pytest.mark.parametrize("reverse", ["false", "true"])
+async def test_a_page_ends_where_it_has_enough_bytes_and_the_next_goes_on_there(
+    client: Client, events: str, query: str, reverse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        await client.post(events.replace("events", "message"), json={"message": "/note " + "x" * 300_000})
+    whole, _ = await _page(client, f"{events}?limit=100&reverse={reverse}{query}")
+    monkeypatch.setattr("actors.conversation.reader.PAGE_BYTES_MAX", 500_000)
+    found: list[int] = []
+    pages, more = 0, True
+    while more:
+        behind = "" if not found else f"&start_id={found[-1] + 1}" if reverse == "false" else f"&end_id={found[-1] - 1}"
+        ids, more = await _page(client, f"{events}?limit=100&reverse={reverse}{query}{behind}")
+        found += ids
+        pages += 1
+    assert found == whole
+    assert pages > 1
+
+
 async def test_limits_are_0_to_100(client: Client, events: str) -> None:
     assert await _page(client, f"{events}?limit=0") == ([], True)
     for limit in (-1, 101):
