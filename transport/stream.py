@@ -18,6 +18,9 @@ __all__ = ["Ending", "GuardedStream"]
 RECEIVE_BYTES = 16 * 1024
 """At a time: what a client can put into so many bytes is dealt with before others have their turn."""
 
+WRITE_BYTES = 256 * 1024
+"""Of an answer, for which a client has the write timeout: with its default 100 kbit/s are enough for any length."""
+
 LINGER_SECONDS = 5.0
 """For what was on its way when the answer left; whoever sends longer does not read."""
 
@@ -74,12 +77,17 @@ class GuardedStream(trio.abc.HalfCloseableStream):
             self._otherwise = Ending(
                 counted=self._otherwise.counted
             )  # an answer has begun, and there is no room for another
-        with trio.move_on_after(self._limits.options.write_timeout_seconds) as scope:
-            await self.transport.send_all(data)
-        if scope.cancelled_caught:
-            self._limits.timeouts["answer"] += 1
-            self.transport.socket.close()
-            raise trio.BrokenResourceError("the client reads nothing")
+        with memoryview(data) as whole:
+            for start in range(0, len(whole), WRITE_BYTES):
+                await self._send_piece(whole[start : start + WRITE_BYTES])
+
+    async def _send_piece(self, piece: memoryview) -> None:
+        with trio.move_on_after(self._limits.options.write_timeout_seconds):
+            await self.transport.send_all(piece)
+            return
+        self._limits.timeouts["answer"] += 1
+        self.transport.socket.close()
+        raise trio.BrokenResourceError("the client reads nothing")
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.transport.wait_send_all_might_not_block()

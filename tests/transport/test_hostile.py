@@ -323,6 +323,24 @@ async def test_an_http_client_that_never_reads_its_answer_is_dropped() -> None:
             await ask()
 
 
+async def test_an_http_client_that_reads_slowly_and_steadily_gets_all_of_its_answer() -> None:
+    async with bystander(write_timeout_seconds=0.6) as wire:
+        sid = await wire.polling()
+        await wire.post(sid, b"40")
+        await wire.get(sid)
+        packet = event("message", "x" * 3_000_000)
+        wire.echo.joined[-1].send(packet)
+        raw = await wire.raw()
+        raw.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
+        await raw.send_request("GET", f"/socket.io/?EIO=4&transport=polling&sid={sid}")
+        began = trio.current_time()
+        while len(raw.buffer) < packet.size and (data := await raw.stream.receive_some(100_000)):
+            raw.buffer += data
+            await trio.sleep(0.05)
+        assert trio.current_time() - began > 2 * 0.6  # or it shows nothing
+        assert raw.buffer.endswith(packet.text)
+
+
 async def test_the_server_stops_although_clients_hang() -> None:
     async with open_wire() as wire:
         sid = await wire.polling()
