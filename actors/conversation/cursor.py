@@ -65,7 +65,8 @@ class Cursor:
         self._gone = False
         self._log: EventLog | LogView | None = None
         self._notices: dict[str, Published[object]] = {}
-        self._draft: Draft | None = None
+        # Of the draft that was begun after this event, so much has been shown. Not the draft: that may be a long text.
+        self._draft_after = -1
         self._shown_characters = 0
         self._attention = trio.lowlevel.ParkingLot()
 
@@ -98,8 +99,8 @@ class Cursor:
         to take first, and nothing of this is worth waiting for (K34)."""
         if not (self._live and self.sink.shows_drafts):
             return
-        if self._draft is not draft:
-            self._draft, self._shown_characters = draft, 0
+        if self._draft_after != draft.after:
+            self._draft_after, self._shown_characters = draft.after, 0
         if self._shown_characters < len(draft.text) and self.sink.try_show(draft.part(self._shown_characters)):
             self._shown_characters = len(draft.text)
 
