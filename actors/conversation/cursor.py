@@ -80,7 +80,7 @@ class Cursor:
         if not self._live:
             return
         for passage in durable:
-            if passage.published is not None and not self.sink.try_send(passage.published):
+            if passage.payloads and not self.sink.try_send(passage):
                 self._live = False
                 self._attention.unpark_all()
                 return
@@ -143,8 +143,8 @@ class Cursor:
             first_id = self.position + 1
             read = await self._log.read(first_id, self._log.next_id, bytes_max=READ_BYTES_MAX)
             for passage in passages(first_id, (payload if visible(*kind_of(payload)) else None for payload in read)):
-                if passage.published is not None:
-                    await self._send(passage.published)
+                if passage.payloads:
+                    await self._send(passage)
                 self.position = passage.last_id
 
     async def _send(self, published: Published[object]) -> None:

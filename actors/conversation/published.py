@@ -22,7 +22,7 @@ class Published(Generic[T]):
     """The bytes of messages in a row, with what transports made of them: encoded once, sent to many."""
 
     payloads: Sequence[bytes]
-    _encoded: T | None = None
+    _encoded: T | None = attrs.field(default=None, init=False)
 
     def encoded(self, encode: Callable[[Sequence[bytes]], T]) -> T:
         if self._encoded is None:
@@ -30,12 +30,11 @@ class Published(Generic[T]):
         return self._encoded
 
 
-@attrs.frozen
-class Passage:
-    """Events in a row, up to the one with `last_id`, and those of them that sockets are shown; None where none are."""
+@attrs.define
+class Passage(Published[object]):
+    """Events in a row, up to the one with `last_id`: those of them that sockets are shown, which may be none."""
 
     last_id: int
-    published: Published[object] | None
 
 
 def passages(first_id: int, shown: Iterable[bytes | None]) -> list[Passage]:
@@ -48,8 +47,8 @@ def passages(first_id: int, shown: Iterable[bytes | None]) -> list[Passage]:
             payloads.append(payload)
             size += len(payload)
         if size >= PASSAGE_BYTES_MAX:
-            found.append(Passage(last_id, Published(payloads)))
+            found.append(Passage(payloads, last_id))
             payloads, size = [], 0
     if not found or found[-1].last_id < last_id:
-        found.append(Passage(last_id, Published(payloads) if payloads else None))
+        found.append(Passage(payloads, last_id))
     return found
