@@ -221,7 +221,8 @@ class _Exchange:
         """What of a body is here is counted; when there is no room for it, the client is told, and gone for the app."""
         message = await self.theirs()
         size = len(message.get("body", b""))
-        if size and not self.body.keep(self.body.kept + size):
+        if size and not self.is_over and not self.body.keep(self.body.kept + size):
+            self.body.keep(0)  # at once, or all that are under way would be refused for the room of one
             await refuse(self.send, NO_ROOM)
             self.is_over = True
         return {"type": "http.disconnect"} if self.is_over else message

@@ -180,6 +180,8 @@ class WebSocket:
 
     def _keep_unfinished(self, unfinished_bytes: int) -> None:
         if not self._inbox.keep(unfinished_bytes):
+            self._message.clear()
+            self._inbox.keep(0)  # at once, or all that are under way would be refused for the room of one
             raise self._failed(CloseCode.TRY_AGAIN_LATER, "too much is unfinished at present")
 
     async def _receive_rest(self, whole_by: float) -> bytes | bytearray:

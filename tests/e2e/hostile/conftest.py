@@ -19,6 +19,7 @@ of the log, and what the allocator has not given back. What is larger has a boun
 
 HANDSHAKES_MAX = 50
 CONNECTIONS_PER_ADDRESS = 200
+BUFFERED_BYTES_MAX = 16 * MIB
 """Small, so that a test can go beyond."""
 
 SHORT = {
@@ -27,7 +28,7 @@ SHORT = {
     "GREENROOM_WRITE_TIMEOUT": "1",
     "GREENROOM_HANDSHAKES_MAX": str(HANDSHAKES_MAX),
     "GREENROOM_CONNECTIONS_PER_ADDRESS": str(CONNECTIONS_PER_ADDRESS),
-    "GREENROOM_BUFFERED_BYTES_MAX": str(64 * MIB),
+    "GREENROOM_BUFFERED_BYTES_MAX": str(BUFFERED_BYTES_MAX),
     "GREENROOM_RATE_LIMIT": "0",
 }
 

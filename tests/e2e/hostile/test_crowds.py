@@ -10,8 +10,28 @@ from contextlib import ExitStack, contextmanager
 import orjson
 import pytest
 
-from tests.e2e.hostile.attacker import Step, Until, exchange, frame, get, joined, post, text
-from tests.e2e.hostile.conftest import CONNECTIONS_PER_ADDRESS, HANDSHAKES_MAX, PAYLOAD_BYTES_MAX, Target
+from tests.e2e.hostile.attacker import (
+    Script,
+    Step,
+    Until,
+    exchange,
+    exchange_all,
+    frame,
+    get,
+    joined,
+    post,
+    text,
+    upgrade,
+)
+from tests.e2e.hostile.conftest import (
+    BUFFERED_BYTES_MAX,
+    CONNECTIONS_PER_ADDRESS,
+    HANDSHAKES_MAX,
+    MEMORY_BYTES_MAX,
+    MIB,
+    PAYLOAD_BYTES_MAX,
+    Target,
+)
 
 pytestmark = pytest.mark.wallclock
 
@@ -69,6 +89,25 @@ def _until_served(target: Target, source: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while exchange(target.address, get(CLOSE), source=source).end != "200":
         assert time.monotonic() < deadline
+
+
+CROWD_SIZE = 12
+PART = b"4" * (3 * MIB)
+UNFINISHED: dict[str, tuple[Script, str, str]] = {
+    "messages": ([upgrade(), Until(b"0{"), frame(0x01, PART)], "101 1008", "101 1013"),
+    "bodies": (post(b"Content-Length: 4000000", body=PART), "408", "503"),
+}
+
+
+@pytest.mark.parametrize("case", UNFINISHED)
+def test_what_a_crowd_leaves_unfinished_is_bounded_for_all_together(target: Target, case: str) -> None:
+    """36 MB are begun. What there is room for is out of time a second later, and what there is not is told so."""
+    script, out_of_time, no_room = UNFINISHED[case]
+    target.memory_bytes_max = 2 * BUFFERED_BYTES_MAX + MEMORY_BYTES_MAX  # a buffer that grows has room to spare
+    ends = Counter(exchange_all(target.address, {str(number): script for number in range(CROWD_SIZE)}).values())
+    assert ends[out_of_time] + ends[no_room] == CROWD_SIZE
+    assert ends[out_of_time] > 0
+    assert ends[no_room] > 0
 
 
 # --- as fast as it can -----------------------------------------------------------------------------------------------

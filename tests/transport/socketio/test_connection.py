@@ -107,6 +107,7 @@ async def test_e15_outstanding_acks_are_bounded_by_name() -> None:
         await raw.says('420["ask"]')
         with pytest.raises(TooManyAcks):
             wire.echo.joined[0].emit("ask", ack=lambda *_: None)
+        assert wire.endpoint.limits.acks.refused == 1
         await raw.text("430[]")
         await settled()
         wire.echo.joined[0].emit("ask", ack=lambda *_: None)
