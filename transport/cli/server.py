@@ -18,8 +18,8 @@ __all__ = ["NotNow", "ServerError", "WrongKey", "address", "ask_server", "key_he
 REQUEST_TIMEOUT_SECONDS = 10.0
 
 
-LATER = (429, 503, 504)
-"""Statuses by which a server says that it can be asked later."""
+LATER = (429, 502, 503, 504)
+"""Statuses by which a server says that it can be asked later, or a proxy that it is away."""
 
 
 class ServerError(OSError):
