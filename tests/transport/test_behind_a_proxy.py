@@ -50,6 +50,8 @@ async def test_each_client_behind_one_connection_has_limits_of_its_own() -> None
         # A second proxy may add a line instead of an entry; what the client wrote stands before both.
         assert await begun(raw, "X-Forwarded-For: 6.6.6.6, 9.9.9.2", "X-Forwarded-For: 10.1.1.1") == 429
         assert await begun(raw, "X-Forwarded-For: 9.9.9.3", "X-Forwarded-For: 10.1.1.1") == 200
+        # Not believed of anybody, a proxy included: it lets this header pass as the client wrote it.
+        assert await begun(raw, "Forwarded: for=8.8.8.8", "X-Forwarded-For: 9.9.9.3") == 429
         # An upgrade may come on a connection that has carried others' requests, for another session than theirs.
         assert await upgraded(raw, "X-Forwarded-For: 9.9.9.4") == 101
         assert (await raw.frame())[1].startswith(b"0{")

@@ -4,12 +4,13 @@ What must not live here: anything that a larger application has of its own. Such
 mounts it in its own front, as `transport.front` does.
 """
 
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from typing import Any
 
 import attrs
 import trio
 
+from transport.doorway import Doorway, everyone
 from transport.engineio.endpoint import Endpoint, Upgrade, refuse_upgrade
 from transport.engineio.handshake import FORBIDDEN
 from transport.engineio.polling import JSON, TEXT, answer
@@ -32,6 +33,8 @@ async def serve(
     *,
     path: str = PATH,
     permitted_origins: Collection[str] = (),
+    permitted_hosts: Collection[str] = (),
+    whom: Callable[[str], str | None] = everyone,
     stopping: trio.Event | None = None,
     task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -39,15 +42,16 @@ async def serve(
 
     `port` 0 takes a free one; the listeners are told by `task_status`. Browsers' pages of this very origin are served,
     and those of `permitted_origins` (whole origins, such as `http://localhost:5173`); on loopback the Host header must
-    name this machine. There is no TLS: a proxy's business. Raises `OSError` when it cannot listen.
+    name this machine or one of `permitted_hosts`. There is no TLS: a proxy's business; `whom` tells for an address for
+    whom its connections count, None for a proxy's. Raises `OSError` when it cannot listen.
     """
     # hypercorn: a quarter of a second that no client waits for
-    from transport.doorway import Doorway
     from transport.listener import serve as serve_port
 
     stopping = trio.Event() if stopping is None else stopping
-    doorway = Doorway(server.endpoint.limits)
-    door = _Door(server.endpoint, path, OriginPolicy(is_loopback(host), tuple(permitted_origins)))
+    doorway = Doorway(server.endpoint.limits, whom)
+    policy = OriginPolicy(is_loopback(host), tuple(permitted_origins), tuple(permitted_hosts))
+    door = _Door(server.endpoint, path, policy)
     listeners = await trio.open_tcp_listeners(port, host=host)
     deaf = trio.Event()
     async with trio.open_nursery() as sessions:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.transport.wire import PATIENCE_SECONDS, Raw, upgrade_request
-from transport.socketio import Namespace, Peer, Server, serve
+from transport.socketio import Namespace, Options, Peer, Server, serve
 
 pytestmark = pytest.mark.wallclock
 
@@ -83,6 +83,16 @@ async def test_a_rebound_name_is_no_loopback() -> None:
         raw = await connect(port)
         await raw.send(f"GET {HANDSHAKE} HTTP/1.1\r\nHost: rebound.example\r\n\r\n".encode())
         assert await raw.answer() == FORBIDDEN
+
+
+async def test_a_proxy_brings_its_own_name_and_many_clients() -> None:
+    server = Server({"/": Namespace()}, Options(connections_per_address=1), whose=lambda peer: peer.headers["x-who"])
+    async with serving(server, permitted_hosts=["named.example"], whom=lambda _: None) as port:
+        for who, status in (("a", 200), ("b", 200), ("a", 429)):
+            raw = await connect(port)  # and stays
+            head = f"GET {HANDSHAKE} HTTP/1.1\r\nHost: named.example\r\nX-Who: {who}\r\n"
+            await raw.send(f"{head}Origin: https://named.example\r\n\r\n".encode())
+            assert (await raw.answer())[0] == status
 
 
 async def test_a1_who_is_not_admitted_is_answered_403_before_anything_is_made() -> None:
