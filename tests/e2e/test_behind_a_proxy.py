@@ -31,6 +31,7 @@ from tests.e2e.test_guards import KEY, POLLING, UPGRADE
 from tests.e2e.test_metrics import samples, scrape
 from tests.e2e.test_real_clients import TRANSPORTS, visible
 from tests.needs import NPMS_CLIENT, need_npms_client
+from tests.transport.cli.test_chat import Terminal
 
 pytestmark = pytest.mark.wallclock
 
@@ -312,6 +313,19 @@ def test_nobody_misses_anything_when_nginx_is_reloaded_or_the_server_dies(
         assert client.say("/note after") is None
         client.has_all(behind, conversation_id)
         client.close()
+
+
+def test_the_terminal_comes_back_to_a_server_for_which_nginx_had_only_a_502(tmp_path: Path) -> None:
+    with behind_nginx(tmp_path) as behind:
+        terminal = Terminal("--url", behind.url, SSL_CERT_FILE=str(behind.proxy.authority))
+        terminal.wait_for("awaiting_user_input")
+        behind.server.kill()
+        terminal.wait_for("trying again")
+        terminal.type("$ echo $((40+2))")
+        time.sleep(1.5)  # in which it has tried
+        behind.server.start()
+        assert "42" in terminal.wait_for("[exit code 0]")
+        assert terminal.end()[0] == 0
 
 
 def test_a_client_that_vanishes_is_gone_for_the_server_too(tmp_path: Path) -> None:

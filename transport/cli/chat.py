@@ -21,7 +21,7 @@ import trio
 import trio_websocket
 
 from transport.cli.lines import line
-from transport.cli.server import NotNow, ServerError, WrongKey, address, ask_server, key_headers, why
+from transport.cli.server import LATER, NotNow, ServerError, WrongKey, address, ask_server, key_headers, why
 from transport.cli.websocket import open_websocket
 from transport.engineio.codec import Encoded
 from transport.errors import ConnectionClosed, TransportError
@@ -197,7 +197,7 @@ class _Chat:
             async with self._open() as socket:
                 await self._talk(socket)
         except trio_websocket.ConnectionRejected as failure:
-            if failure.status_code in (429, 503):
+            if failure.status_code in LATER:
                 return OSError(f"HTTP {failure.status_code}")
             raise ChatError(f"the server refused: HTTP {failure.status_code}") from failure
         except ConnectionClosed as failure:

@@ -13,7 +13,7 @@ from typing import Any
 
 from transport.addresses import is_http_address
 
-__all__ = ["NotNow", "ServerError", "WrongKey", "address", "ask_server", "key_headers", "why"]
+__all__ = ["LATER", "NotNow", "ServerError", "WrongKey", "address", "ask_server", "key_headers", "why"]
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 

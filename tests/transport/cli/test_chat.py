@@ -1,5 +1,6 @@
 """`greenroom chat` against a server process: shows, resumes, comes back, and ends in one line."""
 
+import os
 import queue
 import signal
 import socket
@@ -23,10 +24,11 @@ WAIT_SECONDS = 20.0
 class Terminal:
     """A chat with its keyboard and its screen."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "transport.cli", "chat", *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, **environment},
         )  # fmt: skip
         self._screen: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
