@@ -62,7 +62,7 @@ class TrustedProxies:
 
     def hosts(self, peer: str, host: str, forwarded_host: str) -> tuple[str, ...]:
         """The Host of a request, and before it the one that the browser asked for, if `peer` is a proxy and says so."""
-        before = _last(forwarded_host) if self._is_believed(peer) else ""
+        before = _last(forwarded_host) if forwarded_host and self._is_believed(peer) else ""
         return (before, host) if before else (host,)
 
     def _is_believed(self, peer: str) -> bool:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PATIENCE_MS, Tabs
 from tests.e2e.server import ServerProcess
+from tests.e2e.test_behind_a_proxy import behind_nginx
 
 pytestmark = pytest.mark.wallclock
 
@@ -140,29 +141,24 @@ def test_it_fits_a_telephone_and_needs_only_a_keyboard(server: ServerProcess, ta
     expect(page).to_have_url(f"{server.url}/")
 
 
-def test_below_a_path_the_whole_page_is_there(tmp_path: Path, tabs: Tabs) -> None:
-    server = ServerProcess(tmp_path / "below" / "data", {"SESSION_API_KEY": KEY, "GREENROOM_PATH_PREFIX": "/green"})
-    server.data.parent.mkdir()
-    server.start()
-    try:
-        assert server.url.endswith("/green")
-        page = tabs.open(server.url)
-        expect(page).to_have_url(f"{server.url}/login?next=/green/")
+@pytest.mark.parametrize("how", ["kept", "stripped"])
+def test_behind_nginx_and_below_a_path_the_whole_page_is_there(tmp_path: Path, tabs: Tabs, how: str) -> None:
+    with behind_nginx(tmp_path / "nginx", how, SESSION_API_KEY=KEY) as behind:
+        page = tabs.open(behind.url)
+        expect(page).to_have_url(f"{behind.url}/login?next=/greenroom/")
         log_in(page, KEY)
-        expect(page).to_have_url(f"{server.url}/")
+        expect(page).to_have_url(f"{behind.url}/")
         page.locator("#first").fill("$ echo $((40+2))")
         page.locator("#first").press("Enter")
-        expect(page).to_have_url(re.compile(f"^{server.url}/conversations/[0-9a-f]+$"))
+        expect(page).to_have_url(re.compile(f"^{behind.url}/conversations/[0-9a-f]+$"))
         expect(page.locator(".output")).to_have_text("42\n")
         page.reload()
         expect(page.locator(".output")).to_have_text("42\n")
         page.get_by_role("link", name="Greenroom").click()
-        expect(page).to_have_url(f"{server.url}/")
+        expect(page).to_have_url(f"{behind.url}/")
         page.locator("#list a").click()
         expect(page.locator(".output")).to_have_text("42\n")
         [cookie] = page.context.cookies()
-        assert cookie["path"] == "/green"
+        assert (cookie["path"], cookie["secure"]) == ("/greenroom", True)
         page.get_by_role("button", name="Log out").click()
-        expect(page).to_have_url(f"{server.url}/login")
-    finally:
-        server.kill()
+        expect(page).to_have_url(f"{behind.url}/login")

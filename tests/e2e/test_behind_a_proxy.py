@@ -157,6 +157,7 @@ class Client:
 @contextmanager
 def running(folder: Path, how: str, start: Callable[[str, Path], Proxy], **environment: str) -> Iterator[Behind]:
     prefix = PREFIX if how else ""
+    folder.mkdir(exist_ok=True)
     told = {"GREENROOM_TRUSTED_PROXIES": "127.0.0.1", "GREENROOM_PATH_PREFIX": prefix, **environment}
     server = ServerProcess(folder / "data", told)
     server.start()
