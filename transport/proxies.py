@@ -19,7 +19,6 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 OWNED_BITS = 64
 """Who has an IPv6 address has the whole /64 around it, so they count as one."""
 
-
 MAPPED_BITS = 96
 """Before an IPv4 address in an IPv6 one."""
 

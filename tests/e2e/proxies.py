@@ -49,7 +49,7 @@ http {{
 
 
 class Proxy:
-    """A proxy that runs; `certificate` is its file for clients, who else would not believe it."""
+    """A proxy that runs; `authority` is the certificate that its clients must believe, if it speaks TLS."""
 
     def __init__(self, command: list[str], url: str, folder: Path, authority: Path | None) -> None:
         self.url = url
