@@ -244,6 +244,18 @@ async def send_for_ever(raw: Raw, data: bytes) -> None:
             await raw.send(data)
 
 
+async def test_who_has_finished_may_pause() -> None:
+    async with open_wire(body_timeout_seconds=0.2) as wire:
+        raw = await wire.joined()
+        pong = masked(0x8A, b"still here")
+        await raw.send(pong[:5])
+        await trio.sleep(0.05)
+        await raw.send(pong[5:])
+        await trio.sleep(0.4)
+        await raw.text('42["message"]')
+        await raw.says('42["message"]')
+
+
 async def test_b8_pongs_for_somebody_who_does_not_read_are_bounded() -> None:
     async with open_wire(outbox_hard_bytes=100_000) as wire:
         raw = await wire.joined()
