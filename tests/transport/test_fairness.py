@@ -59,6 +59,19 @@ async def test_others_have_a_turn_for_every_few_bytes_of_a_flood(case: str) -> N
         assert await turns_of_others(wire, flood_and_hear_the_last) > FLOOD_BYTES / PIECE_BYTES
 
 
+async def test_a_large_message_needs_no_turn_for_each_of_its_pieces() -> None:
+    """Nothing is done for them but to keep them, and others would be served a thousand times before it is whole."""
+    async with open_wire() as wire:
+        raw = await wire.joined()
+        message = '42["message","' + "x" * 900_000 + '"]'
+
+        async def send_and_hear() -> None:
+            await raw.text(message)
+            await raw.says(message)
+
+        assert await turns_of_others(wire, send_and_hear) < len(message) / PIECE_BYTES
+
+
 async def test_a_flood_on_many_connections_is_a_turn_for_each() -> None:
     """So what one client waits for the others grows with their number, and not with what they send."""
     async with open_wire() as wire:

@@ -5,14 +5,14 @@ Engine.IO's sessions. There is no deflate (B4), messages are bounded in bytes (B
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 
 import trio
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import OPEN, Protocol, Side
+from websockets.protocol import OPEN, Event, Protocol, Side
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -54,6 +54,7 @@ class WebSocket:
         self._message = bytearray()
         # What has come and was not looked at.
         self._unread = b""
+        self._owes_turn = False
         self._is_text = True
         self._broken = False
         self.closing = False
@@ -154,7 +155,9 @@ class WebSocket:
         """
         whole_by = inf
         while True:
-            messages = list(self._messages())
+            frames = self._protocol.events_received()
+            self._owes_turn |= bool(frames)  # what only adds to a large one costs nothing
+            messages = list(self._messages(frames))
             self._flush(self._protocol)
             if messages:
                 return messages
@@ -170,7 +173,8 @@ class WebSocket:
                 whole_by = trio.current_time() + self._options.body_timeout_seconds
             if unfinished_bytes or self._inbox.kept:
                 self._keep_unfinished(unfinished_bytes)
-            if self._unread:
+            if self._unread and self._owes_turn:
+                self._owes_turn = False
                 await trio.lowlevel.checkpoint()
             data = self._unread or await self._receive_some(whole_by)
             self._unread = data[PIECE_BYTES:]
@@ -210,8 +214,8 @@ class WebSocket:
         self._flush(self._protocol)
         return ProtocolViolation(why)
 
-    def _messages(self) -> Iterator[str | bytes]:
-        for event in self._protocol.events_received():
+    def _messages(self, events: Iterable[Event]) -> Iterator[str | bytes]:
+        for event in events:
             if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
                 if event.opcode is not Opcode.CONT:
                     self._is_text = event.opcode is Opcode.TEXT
