@@ -209,22 +209,28 @@ class _Exchange:
     theirs: Callable[[], Awaitable[Any]]
     answer: Callable[[Any], Awaitable[None]]
     body: Share
+    has_begun: bool = False
     is_over: bool = False
 
     async def send(self, message: Any) -> None:
         """Nothing is said any more when it is over."""
         if not self.is_over:
-            with trio.CancelScope(shield=True):
-                await self.answer(message)
+            self.has_begun = True
+            await self._say(message)
+
+    async def _say(self, message: Any) -> None:
+        with trio.CancelScope(shield=True):
+            await self.answer(message)
 
     async def receive(self) -> Any:
-        """What of a body is here is counted; when there is no room for it, the client is told, and gone for the app."""
+        """What of a body is here is counted, but where it is answered already and so not kept. When there is no room
+        for it, the client is told, and gone for the app."""
         message = await self.theirs()
         size = len(message.get("body", b""))
-        if size and not self.is_over and not self.body.keep(self.body.kept + size):
+        if size and not (self.has_begun or self.is_over or self.body.keep(self.body.kept + size)):
             self.body.keep(0)  # at once, or all that are under way would be refused for the room of one
-            await refuse(self.send, NO_ROOM)
             self.is_over = True
+            await refuse(self._say, NO_ROOM)
         return {"type": "http.disconnect"} if self.is_over else message
 
 

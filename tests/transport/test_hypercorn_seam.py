@@ -16,11 +16,13 @@ def test_hypercorn_and_trio_are_the_minor_versions_that_were_read() -> None:
 def test_the_protocol_is_built_and_overridden_as_we_do() -> None:
     names = ["app", "config", "context", "task_group", "connection_state", "ssl", "client", "server", "send"]
     assert list(inspect.signature(theirs.H11Protocol).parameters) == names
-    for name in ("_create_stream", "_check_protocol", "handle"):
+    for name in ("_create_stream", "_check_protocol", "_send_error_response", "handle"):
         assert inspect.iscoroutinefunction(getattr(theirs.H11Protocol, name))
     source = inspect.getsource(theirs.H11Protocol._handle_events)
     # A request is announced by these two calls, and outside the `try`, so an exception of ours gets through.
     assert source.index("await self._check_protocol(event)") < source.index("await self._create_stream(event)")
+    # A head that our connection refuses to read is answered with the status that it names.
+    assert source.index("self.connection.next_event()") < source.index("self._send_error_response(error.error_status")
 
 
 def test_the_server_has_the_parts_that_our_run_is_made_of() -> None:
