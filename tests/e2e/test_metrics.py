@@ -140,6 +140,31 @@ def test_who_is_one_too_many_is_counted_by_the_limit(narrow_server: ServerProces
         assert found()["greenroom_limit_used{limit=connections_per_address}"] == 8
 
 
+def test_behind_a_trusted_proxy_it_is_the_client_that_counts(tmp_path: Path) -> None:
+    settings = {"GREENROOM_CONNECTIONS_PER_ADDRESS": "3", "GREENROOM_TRUSTED_PROXIES": "127.0.0.1"}
+    server = ServerProcess(tmp_path / "data", settings)
+    server.start()
+    try:
+        greedy, modest = ({"X-Forwarded-For": f"6.6.6.6, 9.9.9.{number}"} for number in (1, 2))
+        statuses = [Answer(server, "GET", POLLING, greedy).status for _ in range(5)]
+        assert statuses == [200, 200, 200, 429, 429]
+        assert Answer(server, "GET", POLLING, modest).status == 200
+        upgrade = POLLING.replace("polling", "websocket")
+        assert Answer(server, "GET", upgrade, greedy | UPGRADE).status == 429
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        with contextlib.ExitStack() as connections:  # of the proxy's, as many as it likes
+            for _ in range(5):
+                connection = connections.enter_context(contextlib.closing(http.client.HTTPConnection(*address)))
+                connection.request("GET", "/alive")
+                assert connection.getresponse().status == 200
+            found = scrape(server)
+    finally:
+        server.kill()
+    assert found["greenroom_limit_refused_total{limit=sessions_per_address}"] == 3
+    assert found["greenroom_limit_used{limit=sessions_per_address}"] == 3
+    assert found["greenroom_limit_used{limit=connections_per_address}"] == 0
+
+
 def test_k33_a_reader_that_is_behind_is_seen(server: ServerProcess) -> None:
     conversation_id = server.create()
     target = f"/socket.io/?EIO=4&transport=websocket&conversation_id={conversation_id}"
