@@ -49,8 +49,8 @@ NOT_EXECUTED_ERROR = "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_ERROR"
 def add_message(state: State, live: Live, command: c.AddMessage) -> Decision:
     """The first that says something gives the conversation its title, unless it has one."""
     decision = _add_message(state, live, command)
-    title = title_after(command.message.content)
-    if state.title or not title:
+    title = "" if state.title else title_after(command.message.content)
+    if not title:
         return decision
     drafts, effects = (*decision.drafts, Draft(e.TitleChanged(title))), (*decision.effects, NotifyTitle(title))
     return attrs.evolve(decision, drafts=drafts, effects=effects)

@@ -5,8 +5,9 @@ them from its seed.
 """
 
 import random
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import attrs
@@ -15,13 +16,21 @@ import trio
 __all__ = ["Clock", "Surroundings", "utc_now"]
 
 
-def utc_now() -> str:
-    """UTC, ISO 8601 with microseconds and `Z`."""
-    return _text(datetime.now(UTC), "microseconds")
+class _WallClock:
+    """Every event asks for the time, so the text of a second is written once."""
+
+    def __init__(self) -> None:
+        self._second, self._text = -1, ""
+
+    def __call__(self) -> str:
+        """UTC, ISO 8601 with microseconds and `Z`."""
+        second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._text}.{microseconds:06d}Z"
 
 
-def _text(moment: datetime, timespec: str) -> str:
-    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+utc_now = _WallClock()
 
 
 def _new_id() -> str:
@@ -38,7 +47,8 @@ class Clock:
     def at(self, seconds: float) -> str:
         """What o'clock it is when `trio.current_time()` is so much: UTC, ISO 8601 with milliseconds and `Z`."""
         # No finer: the two clocks are not read at the very same moment.
-        return _text(self.utc + timedelta(seconds=seconds - self.now), "milliseconds")
+        moment = self.utc + timedelta(seconds=seconds - self.now)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @attrs.frozen

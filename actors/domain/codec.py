@@ -58,6 +58,9 @@ _CLASSES = {kind: cls for cls, kind in _KINDS.items()}
 VOCABULARY = zlib.crc32(orjson.dumps(sorted((*kind, revision_of(kind)) for kind in _CLASSES)))
 """Stands for all that this version understands: another number, another view of the same log (K18, K19)."""
 
+_CLIENTS_ACTIONS: dict[str, type] = {_ACTIONS[cls]: cls for cls in (e.MessageAction, e.ChangeAgentStateAction)}
+_DROPPED = frozenset({"timestamp", "images_urls"})
+
 _HIDDEN = frozenset({("action", "null"), ("observation", "null"), ("action", "recall")})
 _HOUSE = "greenroom."
 
@@ -169,19 +172,21 @@ def decode_client_action(wire: object) -> e.MessageAction | e.ChangeAgentStateAc
     Raises `DecodeError`. The client's `args.timestamp` is dropped and the alias `images_urls` accepted (contract
     §2.5, §3.2).
     """
-    if not isinstance(wire, Mapping):
+    if not isinstance(wire, dict):
         raise DecodeError("an action must be a JSON object")
     kind = wire.get("action")
-    cls = _CLASSES.get(("action", kind)) if isinstance(kind, str) else None
-    if cls not in (e.MessageAction, e.ChangeAgentStateAction):
+    cls = _CLIENTS_ACTIONS.get(kind) if isinstance(kind, str) else None
+    if cls is None:
         raise DecodeError("clients may send the actions `message` and `change_agent_state`")
     args = wire.get("args", {})
-    if not isinstance(args, Mapping):
+    if not isinstance(args, dict):
         raise DecodeError("`args` must be a JSON object")
-    fields = {name: value for name, value in args.items() if name not in ("timestamp", "images_urls")}
-    if args.get("images_urls") is not None:
-        fields.setdefault("image_urls", args["images_urls"])
-    body = _structure(fields, cls)
+    if not _DROPPED.isdisjoint(args):
+        fields = {name: value for name, value in args.items() if name not in _DROPPED}
+        if args.get("images_urls") is not None:
+            fields.setdefault("image_urls", args["images_urls"])
+        args = fields
+    body: e.Body = _structure(args, cls)
     assert isinstance(body, e.MessageAction | e.ChangeAgentStateAction)  # noqa: S101 - just checked; tells mypy
     return body
 

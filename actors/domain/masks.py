@@ -10,7 +10,8 @@ the middle of a long output was left out, half a secret may stand at either edge
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -44,9 +45,10 @@ class Masks:
 
     def hide(self, text: str) -> str:
         """The text with a mask in place of every secret; a mask in it stays one."""
-        if not any(secret in text for secret in self.texts):
-            return text
-        return self.pattern.sub(MASK, text)
+        for secret in self.texts:
+            if secret in text:
+                return self.pattern.sub(MASK, text)
+        return text
 
     def hide_growing(self, text: str) -> str:
         """As `hide`, of a text to which more will be added, without an end that may turn out to be part of a secret:
@@ -103,24 +105,43 @@ def mask(masks: Masks, value: T) -> T:
 
 
 def _masked(masks: Masks, value: Any) -> Any:
-    # Enums are texts to Python, and words of the wire to us.
-    if type(value) is str:
-        return masks.hide(value)
-    if type(value) is tuple:
-        return tuple(_masked(masks, part) for part in value)
-    if isinstance(value, Mapping):
-        return _opaque(masks, value)
-    return _with_fields(masks, value) if attrs.has(type(value)) else value
+    find = _way_through(type(value))
+    return value if find is None else find(masks, value)
 
 
-def _with_fields(masks: Masks, value: Any) -> Any:
+def _way_through(kind: type) -> Callable[[Masks, Any], Any] | None:
+    """How secrets are looked for in values of this type; None where none can be. Every message passes here, so that is
+    found out once a type."""
+    try:
+        return _WAYS[kind]
+    except KeyError:
+        return _WAYS.setdefault(kind, _find_way(kind))
+
+
+def _find_way(kind: type) -> Callable[[Masks, Any], Any] | None:
+    if issubclass(kind, Mapping):
+        return _opaque
+    if attrs.has(kind):
+        return partial(_in_fields, [field.name for field in attrs.fields(kind) if field.name not in VOCABULARY])
+    return None
+
+
+def _in_tuple(masks: Masks, value: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(_masked(masks, part) for part in value)
+
+
+def _in_fields(names: Sequence[str], masks: Masks, value: Any) -> Any:
     changes = {}
-    for field in attrs.fields(type(value)):
-        before = getattr(value, field.name)
-        after = before if field.name in VOCABULARY else _masked(masks, before)
-        if after != before:
-            changes[field.name] = after
+    for name in names:
+        before = getattr(value, name)
+        find = _way_through(type(before))
+        if find is not None and (after := find(masks, before)) != before:
+            changes[name] = after
     return attrs.evolve(value, **changes) if changes else value
+
+
+_WAYS: dict[type, Callable[[Masks, Any], Any] | None] = {str: Masks.hide, tuple: _in_tuple}
+"""Enums are texts to Python, and words of the wire to us: they have a type of their own, and no way."""
 
 
 def _opaque(masks: Masks, value: Any) -> Any:

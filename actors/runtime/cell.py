@@ -5,7 +5,7 @@ behaviour to life, feeds it batches (K6), retries the batch of a crashed turn co
 behaviour down again and tells those who watch (K28).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from math import inf
 from typing import Generic, TypeVar
@@ -64,7 +64,9 @@ class Cell(Generic[M]):
         self._retired = False
         self._suspects: list[Envelope[M]] = []
         self._watchers: list[Reply] = []
-        self._turn: TurnStatistics | None = None
+        self._turn: Sequence[Envelope[M]] = ()
+        """What the turn under way is about, and since when."""
+        self._turn_began_at = 0.0
         self._gives_up_at: float | None = None
         self._interruptible = trio.CancelScope()
 
@@ -184,16 +186,17 @@ class Cell(Generic[M]):
         return overtaking or [self._suspects.pop(0)]
 
     async def _serve_batch(self, behaviour: Behaviour[M], taken: list[Envelope[M]]) -> None:
-        batch = self._unexpired(taken)
+        now = trio.current_time()
+        batch = self._unexpired(taken, now)
         if not batch:
             return
-        self._turn = TurnStatistics(tuple(self._kind_of(envelope.message) for envelope in batch), trio.current_time())
+        self._turn, self._turn_began_at = batch, now
         finished = False
         try:
             await behaviour.turn(batch)
             finished = True
         finally:
-            self._turn = None
+            self._turn = ()
             if not finished:
                 self._after_broken_turn(batch)
 
@@ -211,8 +214,7 @@ class Cell(Generic[M]):
                 self._bury(envelope, "crashed")
                 envelope.fail(ActorCrashed("the command crashed its actor and had no effect"))
 
-    def _unexpired(self, batch: list[Envelope[M]]) -> list[Envelope[M]]:
-        now = trio.current_time()
+    def _unexpired(self, batch: list[Envelope[M]], now: float) -> list[Envelope[M]]:
         alive = []
         for envelope in batch:
             if envelope.deadline < now:
@@ -280,7 +282,7 @@ class Cell(Generic[M]):
     @property
     def is_calm(self) -> bool:
         """Whether it lives, and nothing is under way or waits."""
-        return self.residency is Residency.HOT and self._turn is None and not self._is_waited_for
+        return self.residency is Residency.HOT and not self._turn and not self._is_waited_for
 
     @property
     def trouble(self) -> tuple[bool, bool, float, float]:
@@ -289,8 +291,8 @@ class Cell(Generic[M]):
         many."""
         rests = self.residency in (Residency.COLD, Residency.HOT, Residency.FAILED)
         busy_since = float("inf") if rests else self.since
-        if self._turn is not None:
-            busy_since = self._turn.began_at
+        if self._turn:
+            busy_since = self._turn_began_at
         return self.failed, self.retry_at is not None, -busy_since, -self.mailbox.oldest_queued_at
 
     def statistics(self) -> CellStatistics:
@@ -304,11 +306,16 @@ class Cell(Generic[M]):
             restarts=self.restarts,
             last_failure=self.last_failure,
             reason=self.reason,
-            turn=self._turn,
+            turn=self._turn_statistics(),
             retry_at=self.retry_at,
             suspects=len(self._suspects),
             mailbox=self.mailbox.statistics(),
         )
+
+    def _turn_statistics(self) -> TurnStatistics | None:
+        if not self._turn:
+            return None
+        return TurnStatistics(tuple(self._kind_of(envelope.message) for envelope in self._turn), self._turn_began_at)
 
     def __repr__(self) -> str:
         return f"<Cell {self.key} {self.residency} incarnation={self._incarnation} {self.mailbox!r}>"

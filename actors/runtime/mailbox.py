@@ -203,13 +203,14 @@ class Mailbox(Generic[M]):
         for envelope in work:
             self._work_bytes -= envelope.size_bytes
             self._load.remove(envelope.size_bytes)
-        return batch + work
+        return batch + work if batch else work
 
     def drain_control(self, messages_max: int) -> list[Envelope[M]]:
         """Take up to `messages_max` envelopes of the control lane alone; may be empty."""
         batch = _taken_from(self._control, messages_max)
         # Who waits for room looks once this step is over, and sees what `drain` has taken besides.
-        self._producers.unpark_all()
+        if self._producers:
+            self._producers.unpark_all()
         return batch
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -270,6 +271,8 @@ class Mailbox(Generic[M]):
 
 
 def _taken_from(lane: list[Envelope[M]], messages_max: int) -> list[Envelope[M]]:
+    if not lane:
+        return []
     taken = lane[:messages_max]
     del lane[:messages_max]
     for envelope in taken:
