@@ -8,6 +8,7 @@ network fault is ordinary weather, and a fault of ours is logged with an id and 
 
 __all__ = [
     "AckTimeout",
+    "BrokenFrame",
     "ClientFault",
     "ConnectionClosed",
     "EventRefused",
@@ -37,6 +38,19 @@ class PacketError(ClientFault):
 
 class ProtocolViolation(ClientFault):
     """A well-formed packet that is not allowed in the present state."""
+
+
+class BrokenFrame(ProtocolViolation):
+    """A WebSocket frame or message that RFC 6455 or a limit does not allow; `code` is the close code that says why."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+    @property
+    def told(self) -> bytes:
+        """What a close frame says of it: the code and, since a close frame has room for a line, the words."""
+        return self.code.to_bytes(2, "big") + str(self).encode()
 
 
 class PayloadTooLarge(ClientFault):

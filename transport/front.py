@@ -55,20 +55,21 @@ class Front:
         # Refusals and preflights are the REST application's, whatever the path. The prefix is ASGI's root_path to it.
         await self.rest({**scope, "root_path": prefix, "path": prefix + path}, receive, send)
 
-    async def upgrade(self, stream: trio.SocketStream, asked: Upgrade) -> None:
+    def upgrade(self, stream: trio.SocketStream, asked: Upgrade) -> Awaitable[None]:
         """Serve or refuse one upgrade request; the caller closes the stream."""
+        # No coroutine of its own, which would keep the request's headers for as long as the WebSocket lives.
         headers = folded(asked.headers)
         path, _, query = asked.target.partition("?")
         if not below(self.admission.path_prefix, path).startswith(SOCKET_IO_PATH):
-            await refuse_upgrade(stream, "404 Not Found")
-        elif self._objection(headers, asked.remote) is not None:
+            return refuse_upgrade(stream, "404 Not Found")
+        if self._objection(headers, asked.remote) is not None:
             self.refusals.count("foreign_origin")
-            await refuse_upgrade(stream, "403 Forbidden")
-        elif (denied := self._denial(query.encode("latin-1"), headers, asked.remote)) is not None:
+            return refuse_upgrade(stream, "403 Forbidden")
+        denied = self._denial(query.encode("latin-1"), headers, asked.remote)
+        if denied is not None:
             self.refusals.count("rate_limited")
-            await refuse_upgrade(stream, "429 Too Many Requests", headers=denied.headers)
-        else:
-            await self.endpoint.websocket(stream, asked)
+            return refuse_upgrade(stream, "429 Too Many Requests", headers=denied.headers)
+        return self.endpoint.websocket(stream, asked)
 
     def _objection(self, headers: Mapping[str, str], peer: str) -> str | None:
         return self.policy.objection(self.admission.hosts(headers, peer), headers.get("origin"))

@@ -267,14 +267,16 @@ class _Room:
                     await self.doorway.turn_away(stream, refusal)
                     return
                 try:
-                    # What hypercorn and h11 keep goes with that call: a WebSocket lives for hours.
-                    upgrade = await self._speak_http(stream, address)
-                    if upgrade is not None:
-                        await self.upgrader(stream, upgrade)
+                    # What hypercorn and h11 keep goes with that call, the request with this list: a WebSocket lives for
+                    # hours.
+                    upgrades = await self._speak_http(stream, address)
+                    if upgrades:
+                        await self.upgrader(stream, upgrades.pop())
                 finally:
                     self.doorway.leave(address)
 
-    async def _speak_http(self, stream: trio.SocketStream, remote: str) -> Upgrade | None:
+    async def _speak_http(self, stream: trio.SocketStream, remote: str) -> list[Upgrade]:
+        """At most one."""
         guarded = GuardedStream(stream, self.doorway.limits)
         connection = _Connection(
             cast("Any", self.app), self.config, self.context, cast("Any", {}), cast("Any", guarded)
@@ -285,7 +287,7 @@ class _Room:
         finally:
             self.doorway.head_came(guarded)
         handed_over = connection.handed_over
-        return None if handed_over is None else _upgrade(handed_over, remote)
+        return [] if handed_over is None else [_upgrade(handed_over, remote)]
 
 
 def _remote(stream: trio.SocketStream) -> tuple[str, int]:

@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from transport.engineio import session as machine
-from transport.engineio.codec import CLOSE, NOOP, Encoded, Frame
+from transport.engineio.codec import CLOSE, NOOP, Encoded, Frame, Packet, decode_binary, decode_text
 from transport.engineio.limits import Limits
 from transport.engineio.session import Effects, Reason, Transport
 from transport.engineio.websocket import WebSocket
@@ -139,6 +139,21 @@ class Connection:
             raise ConnectionClosed("the connection is over")
 
     # --- receiving -----------------------------------------------------------------------------------------------
+
+    def received(self, message: str | bytes) -> None:
+        """A message of the WebSocket that is this session's transport. Raises `PacketError`."""
+        if self.session.delivers:  # as nearly always: the state machine is not asked about each
+            if isinstance(message, bytes):
+                self.deliver(message)
+                return
+            if message.startswith("4"):
+                self.deliver(message[1:])
+                return
+        self.perform(self.session.received(_decoded(message), trio.current_time()))
+
+    def probe_received(self, message: str | bytes) -> None:
+        """A message of the WebSocket that wants to become the transport. Raises `PacketError`."""
+        self.perform(self.session.probe_received(_decoded(message), trio.current_time()))
 
     @property
     def held(self) -> bool:
@@ -278,22 +293,33 @@ class Connection:
 
     # --- life ----------------------------------------------------------------------------------------------------
 
-    async def live(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep time, and own the tasks of this connection, until it is closed."""
+    async def live(
+        self, work: Callable[[], Awaitable[None]], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Do `work`, and own the tasks of this connection meanwhile."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            while not self.closed:
-                with trio.CancelScope(deadline=self._due) as self._alarm:
-                    await trio.sleep_forever()
-                now = trio.current_time()
-                if now >= self.session.deadline:
-                    self.perform(self.session.tick(now))
-                if now >= self.extra_deadline:
-                    self.on_deadline()
-                if self._frames and now >= self._fetch_by:
-                    self._fetches_nothing()
+            await work()
             nursery.cancel_scope.cancel()
+
+    async def keep_time(self, work: Callable[[], Awaitable[None]] = trio.sleep_forever) -> None:
+        """Do `work`, cancelled and begun anew whenever the state machine is due, until it returns or this is closed.
+
+        So a WebSocket's reader needs no second task for its heartbeat.
+        """
+        while not self.closed:
+            with trio.CancelScope(deadline=self._due) as self._alarm:
+                await work()
+            if not self._alarm.cancelled_caught:
+                return
+            now = trio.current_time()
+            if now >= self.session.deadline:
+                self.perform(self.session.tick(now))
+            if now >= self.extra_deadline:
+                self.on_deadline()
+            if self._frames and now >= self._fetch_by:
+                self._fetches_nothing()
 
     def forget(self) -> None:
         """Nothing is kept for it any more."""
@@ -312,3 +338,7 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<Connection {self.session.transport.value} {self.session.closed or 'open'} out={self.outbox_bytes}>"
+
+
+def _decoded(message: str | bytes) -> Packet:
+    return decode_text(message) if isinstance(message, str) else decode_binary(message)

@@ -5,7 +5,8 @@ namespaces. The endpoint owns the sessions' tasks.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ import structlog
 import trio
 
 from transport.engineio import handshake
-from transport.engineio.codec import decode_binary, decode_text, encode_open
+from transport.engineio.codec import encode_open
 from transport.engineio.connection import Connection, Peer
 from transport.engineio.handshake import CLOSING, FORBIDDEN, FULL, TOO_MANY, Refusal
 from transport.engineio.limits import Limits
@@ -107,7 +108,7 @@ class Endpoint:
             return TOO_MANY
         return None
 
-    async def _open(self, peer: Peer, transport: Transport) -> Connection:
+    def _open(self, peer: Peer, transport: Transport) -> Connection:
         address = self._whose(peer)
         self.limits.sessions.take()
         self.limits.sessions_per_address.take(address)
@@ -118,10 +119,6 @@ class Endpoint:
         self._transports[connection.sid] = transport
         connection.upgraded = lambda: self._transports.update({connection.sid: Transport.WEBSOCKET})
         self._opened(connection)
-        if transport is Transport.POLLING:
-            connection.send(self._open_packet(connection, ["websocket"]))
-        assert self._nursery is not None  # noqa: S101 - `run` comes first
-        await self._nursery.start(self._keep, connection)
         return connection
 
     def _open_packet(self, connection: Connection, upgrades: list[str]) -> Any:
@@ -137,10 +134,14 @@ class Endpoint:
         )
 
     async def _keep(
-        self, connection: Connection, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        connection: Connection,
+        work: Callable[[], Awaitable[None]],
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
+        """A session from its opening to where nobody finds it any more."""
         with connection_guard("session_crashed", connection.facts):
-            await connection.live(task_status)
+            await connection.live(work, task_status)
         connection.close(Reason.FORCED_SERVER_CLOSE)
         with trio.move_on_after(self._options.farewell_seconds):
             await connection.wait_fetched()
@@ -171,84 +172,94 @@ class Endpoint:
         websocket = WebSocket(stream, self.limits)
         if not websocket.accept(upgrade.target, upgrade.headers, upgrade.trailing):
             return
+        assert self._nursery is not None  # noqa: S101 - `run` comes first
+        websocket.falls_behind = partial(self._nursery.start_soon, self._write_rest, websocket)
+        # What it came with is not needed for as long as it stays.
+        del upgrade, query
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, websocket, nursery.cancel_scope)
-                if asked.sid is None:
-                    await self.serve(websocket, peer)
-                else:
-                    await self._serve_probe(websocket, self._connections[asked.sid])
-                await self._say_goodbye(websocket)
-                nursery.cancel_scope.cancel()
+            if asked.sid is None:
+                await self.serve(websocket, peer)
+            else:
+                await self._serve_probe(websocket, self._connections[asked.sid])
+            await self._say_goodbye(websocket)
         finally:
             websocket.forget()
 
-    async def _write(self, websocket: WebSocket, scope: trio.CancelScope) -> None:
+    async def _write_rest(self, websocket: WebSocket) -> None:
         try:
-            await websocket.run_writer()
+            await websocket.write_rest()
         except NetworkFault as failure:
             self.limits.timeouts["websocket"] += 1
             logger.info("slow_reader_closed", error=str(failure), **websocket.facts)
-            websocket.closing = True
-            scope.cancel()
 
     async def _say_goodbye(self, websocket: WebSocket) -> None:
         websocket.close()
-        with trio.move_on_after(self._options.close_timeout_seconds):
-            await websocket.wait_flushed()
-            await websocket.linger()
+        if not websocket.broken:
+            with trio.move_on_after(self._options.close_timeout_seconds):
+                await websocket.wait_flushed()
+                await websocket.linger()
 
     async def serve(self, websocket: WebSocket, peer: Peer) -> None:
         """A new session on a WebSocket whose handshake is done, to its end."""
-        connection = await self._open(peer, Transport.WEBSOCKET)
+        connection = self._open(peer, Transport.WEBSOCKET)
         connection.websocket = websocket
         connection.send(self._open_packet(connection, []))
-        await self._receive(connection, websocket)
+        read = partial(connection.keep_time, partial(self._read, connection, websocket))
+        await self._keep(connection, partial(self._receive, connection, websocket, read))
 
     async def _serve_probe(self, websocket: WebSocket, connection: Connection) -> None:
         if not connection.session.probe_opened(trio.current_time()):
             return
         connection.probe = websocket
         connection.set_alarm()
-        await self._receive(connection, websocket)
+        await self._receive(connection, websocket, partial(self._read, connection, websocket))
 
-    async def _receive(self, connection: Connection, websocket: WebSocket) -> None:
+    async def _receive(self, connection: Connection, websocket: WebSocket, read: Callable[[], Awaitable[None]]) -> None:
         websocket.facts = connection.facts
         with connection_guard("websocket_crashed", connection.facts):
-            await self._receive_until_closed(connection, websocket)
-
-    async def _receive_until_closed(self, connection: Connection, websocket: WebSocket) -> None:
-        reason = Reason.TRANSPORT_ERROR
-        try:
-            with websocket.reading:
-                await self._loop(connection, websocket)
-        except PacketError:
-            reason = Reason.PARSE_ERROR
-        except ClientFault:
             reason = Reason.TRANSPORT_ERROR
-        except NetworkFault:
-            reason = Reason.TRANSPORT_CLOSE
-        finally:
-            if connection.websocket is websocket:
-                connection.close(reason)
-            elif connection.probe is websocket:
-                connection.probe = None
-                connection.perform(connection.session.probe_closed())
+            try:
+                with websocket.reading:
+                    await read()
+            except PacketError:
+                reason = Reason.PARSE_ERROR
+            except ClientFault:
+                reason = Reason.TRANSPORT_ERROR
+            except NetworkFault:
+                reason = Reason.TRANSPORT_CLOSE
+            finally:
+                self._has_ended(connection, websocket, reason)
 
-    async def _loop(self, connection: Connection, websocket: WebSocket) -> None:
-        session = connection.session
+    def _has_ended(self, connection: Connection, websocket: WebSocket, reason: Reason) -> None:
+        if connection.websocket is websocket:
+            connection.close(reason)
+        elif connection.probe is websocket:
+            connection.probe = None
+            connection.perform(connection.session.probe_closed())
+
+    async def _read(self, connection: Connection, websocket: WebSocket) -> None:
+        """It may be cancelled between two batches of messages, and loses none."""
         while not websocket.closing:
-            for count, message in enumerate(await websocket.receive(), 1):
-                packet = decode_text(message) if isinstance(message, str) else decode_binary(message)
-                # Asked for each packet: a probe becomes the main transport in the middle of a batch.
-                received = session.received if connection.websocket is websocket else session.probe_received
-                connection.perform(received(packet, trio.current_time()))
-                if count % PACKETS_PER_TURN == 0:
-                    await trio.lowlevel.checkpoint()
             if connection.held and connection.websocket is websocket:
                 await connection.wait_released()
+            for count, message in enumerate(await websocket.receive(), 1):
+                # Asked for each message: a probe becomes the main transport in the middle of a batch.
+                if connection.websocket is websocket:
+                    connection.received(message)
+                else:
+                    connection.probe_received(message)
+                if count % PACKETS_PER_TURN == 0:
+                    await trio.lowlevel.cancel_shielded_checkpoint()
 
     # --- polling -------------------------------------------------------------------------------------------------
+
+    async def _poll(self, peer: Peer) -> Connection:
+        """A new session by polling."""
+        connection = self._open(peer, Transport.POLLING)
+        connection.send(self._open_packet(connection, ["websocket"]))
+        assert self._nursery is not None  # noqa: S101 - `run` comes first
+        await self._nursery.start(self._keep, connection, connection.keep_time)
+        return connection
 
     async def polling(self, scope: ASGIScope, receive: ASGIReceive, send: ASGISend) -> None:
         """The ASGI app below the Socket.IO path."""
@@ -261,7 +272,7 @@ class Endpoint:
             peer = Peer(query.last, query.all, asgi_headers(scope["headers"]), (scope.get("client") or ("",))[0])
             refusal = self._objection(peer)
             if refusal is None:
-                await get(await self._open(peer, Transport.POLLING), receive, send)
+                await get(await self._poll(peer), receive, send)
             else:
                 await refuse(send, refusal)
         else:

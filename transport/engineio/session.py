@@ -140,6 +140,11 @@ class Session:
 
     # -- the main transport
 
+    @property
+    def delivers(self) -> bool:
+        """Whether a message that comes now by the session's transport means nothing but its delivery."""
+        return self.closed is None and self._heartbeat is not _Heartbeat.AWAITING_PONG
+
     def received(self, packet: Packet, now: float) -> Effects:
         """A packet came by the session's transport (by POST while it is polling)."""
         if self.closed is not None:

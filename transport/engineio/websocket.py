@@ -1,23 +1,24 @@
-"""One WebSocket on a trio stream, without tasks of its own: websockets' sans-IO protocol, and an outbox.
+"""One WebSocket on a trio stream, without tasks of its own: `frames`, and an outbox.
 
 Writing tries the kernel at once and keeps what it refuses; the writer is woken only then. What must not live here:
 Engine.IO's sessions. There is no deflate (B4), messages are bounded in bytes (B7), and no write waits for ever.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 import trio
-from websockets.exceptions import PayloadTooBig
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode
 from websockets.http11 import Request
-from websockets.protocol import OPEN, Event, Protocol, Side
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from transport.engineio.codec import websocket_header
+from transport.engineio.frames import CLOSE, PING, Control, FrameDecoder
 from transport.engineio.limits import Limits
-from transport.errors import ConnectionClosed, ProtocolViolation, WriteTimeout
+from transport.errors import BrokenFrame, ConnectionClosed, TransportError, WriteTimeout
 
 __all__ = ["WebSocket"]
 
@@ -25,6 +26,8 @@ RECEIVE_BYTES = 65_536
 
 PIECE_BYTES = 4096
 """Taken apart before others have their turn: seven hundred of the smallest frames, and a few milliseconds."""
+
+_CLOSE_FRAME, _PONG_FRAME = 0x88, 0x8A
 
 CONTROL_BYTES_MAX = 64 * 1024
 """What may wait for the peer beyond all that was sent to it: pongs, for whoever asks and does not read."""
@@ -38,26 +41,30 @@ def _first(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | N
 
 
 class WebSocket:
-    """The server's end. `write` is synchronous; `run_writer` must be alive for what the kernel did not take."""
+    """The server's end. `write` is synchronous; `falls_behind` is called when the kernel did not take all of it, and
+    sees to it that `write_rest` is run."""
 
     def __init__(self, stream: trio.SocketStream, limits: Limits) -> None:
         self._stream = stream
         self._options = options = limits.options
         self._limits = limits
-        # What the handshake keeps, its headers among it, goes with a protocol of its own: a WebSocket lives for hours.
-        self._protocol = Protocol(Side.SERVER, max_size=options.max_payload_bytes)
+        self._frames = FrameDecoder(options.max_payload_bytes)
+        self._unread = b""
+        """What has come and was not looked at."""
+        self._owes_turn = False
+        self._whole_by = inf
+        """When what is unfinished must be whole."""
+        self._end: TransportError | None = None
+        """Why nothing more is received."""
+        self._said_close = False
         self._buffer = bytearray()
         self.outbox = limits.share_of_bytes()
         self._inbox = limits.share_of_bytes()
         self._work = trio.lowlevel.ParkingLot()
-        # Not a list of parts: empty fragments would let it grow without ever counting as bytes.
-        self._message = bytearray()
-        # What has come and was not looked at.
-        self._unread = b""
-        self._owes_turn = False
-        self._is_text = True
-        self._broken = False
+        self.broken = False
+        """Nothing that is written arrives any more."""
         self.closing = False
+        self.falls_behind: Callable[[], object] = lambda: None
         # What the log says of whose it is.
         self.facts: Mapping[str, object] = {}
         # Whoever loops over `receive` does so inside this scope, so that `close` ends a reader that waits.
@@ -75,13 +82,9 @@ class WebSocket:
             self.write(HEAD_TOO_LARGE)
             return False
         handshake.send_response(handshake.accept(requests[0]))
-        self._flush(handshake)
-        if handshake.state is not OPEN:
-            return False
-        if trailing:
-            self._protocol.receive_data(trailing)
-            self._flush(self._protocol)
-        return True
+        self.write(b"".join(handshake.data_to_send()))
+        self._unread = trailing
+        return handshake.state is OPEN
 
     @property
     def buffered_bytes(self) -> int:
@@ -91,21 +94,25 @@ class WebSocket:
         """Hand bytes to the kernel, or keep what it does not take now."""
         if self.closing:
             return
-        if not self._buffer:
-            data = data[self._push(data) :]
-        if data:
-            self._buffer += data
-            self.outbox.keep(len(self._buffer))
-            if len(self._buffer) > self._options.outbox_hard_bytes + CONTROL_BYTES_MAX:
-                self._limits.outbox_bytes.refuse()
-                self._break()
-            self._work.unpark_all()
+        if self._buffer:
+            self._keep(data)
+        elif rest := data[self._push(data) :]:
+            self._keep(rest)
+            self.falls_behind()
+
+    def _keep(self, data: bytes) -> None:
+        self._buffer += data
+        self.outbox.keep(len(self._buffer))
+        if len(self._buffer) > self._options.outbox_hard_bytes + CONTROL_BYTES_MAX:
+            self._limits.outbox_bytes.refuse()
+            self._break()
 
     def _break(self) -> None:
         """Nothing more is of any use to the peer."""
-        self._broken = self.closing = True
+        self.broken = self.closing = True
         self._buffer.clear()
         self.reading.cancel()
+        self._work.unpark_all()
 
     def forget(self) -> None:
         """Nothing is kept for it any more, or of it."""
@@ -119,17 +126,19 @@ class WebSocket:
         except BlockingIOError:
             return 0
         except OSError:
-            self._broken = self.closing = True
+            self.broken = self.closing = True
             return len(data)
 
-    async def run_writer(self) -> None:
+    async def write_rest(self) -> None:
         """Write what was kept. Raises `WriteTimeout` when the peer takes nothing for too long (K33)."""
-        while True:
-            while not self._buffer:
-                await self._work.park()
+        while self._buffer and not self.broken:
             with trio.move_on_after(self._options.write_timeout_seconds) as scope:
-                await trio.lowlevel.wait_writable(self._stream.socket)
+                try:
+                    await trio.lowlevel.wait_writable(self._stream.socket)
+                except trio.ClosedResourceError:
+                    return
             if scope.cancelled_caught:
+                self._break()
                 raise WriteTimeout(f"no byte taken for {self._options.write_timeout_seconds} s")
             del self._buffer[: self._push(self._buffer)]
             self.outbox.keep(len(self._buffer))
@@ -137,7 +146,7 @@ class WebSocket:
 
     async def wait_flushed(self) -> None:
         """Return when nothing is kept any more."""
-        while self._buffer and not self._broken:
+        while self._buffer and not self.broken:
             await self._work.park()
 
     async def wait_below(self, low_bytes: int) -> None:
@@ -148,99 +157,102 @@ class WebSocket:
             await self._work.park()
 
     async def receive(self) -> list[str | bytes]:
-        """The next whole messages, in order.
+        """The next whole messages, in order; cancelled, none is lost.
 
         Raises `ConnectionClosed` at the end of the stream, `ProtocolViolation` once the peer has broken RFC 6455 or
         the limit of bytes and has been told so by a close frame (B7, B8), or has left a message unfinished.
         """
-        whole_by = inf
-        while True:
-            frames = self._protocol.events_received()
-            self._owes_turn |= bool(frames)  # what only adds to a large one costs nothing
-            messages = list(self._messages(frames))
-            self._flush(self._protocol)
-            if messages:
-                return messages
-            if self._protocol.parser_exc is not None:
-                self._note_too_large()
-                raise ProtocolViolation(str(self._protocol.parser_exc))
-            if self._protocol.close_expected():
-                raise ConnectionClosed("the WebSocket is closing")
-            unfinished_bytes = len(self._message) + len(self._protocol.reader.buffer)
-            if not unfinished_bytes:
-                whole_by = inf
-            elif whole_by == inf:
-                whole_by = trio.current_time() + self._options.body_timeout_seconds
-            if unfinished_bytes or self._inbox.kept:
-                self._keep_unfinished(unfinished_bytes)
+        while self._end is None:
             if self._unread and self._owes_turn:
                 self._owes_turn = False
                 await trio.lowlevel.checkpoint()
-            data = self._unread or await self._receive_some(whole_by)
+            data = self._unread or await self._read()
             self._unread = data[PIECE_BYTES:]
-            self._protocol.receive_data(data[:PIECE_BYTES])
+            messages = self._take(data[:PIECE_BYTES])
+            if self._frames.under_way or self._whole_by != inf:
+                self._note_unfinished(begins=bool(messages))
+            if messages:
+                return messages
+        raise self._end
 
-    async def _receive_some(self, whole_by: float) -> bytes:
-        try:
-            if whole_by == inf:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-            else:
-                data = await self._receive_rest(whole_by)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as failure:
-            raise ConnectionClosed(str(failure)) from failure
-        if not data:
-            raise ConnectionClosed("end of stream")
-        return data
-
-    def _note_too_large(self) -> None:
-        if isinstance(self._protocol.parser_exc, PayloadTooBig):
-            self._limits.payload_bytes.refuse()
-
-    def _keep_unfinished(self, unfinished_bytes: int) -> None:
-        if not self._inbox.keep(unfinished_bytes):
-            self._message.clear()
-            self._inbox.keep(0)  # at once, or all that are under way would be refused for the room of one
-            raise self._failed(CloseCode.TRY_AGAIN_LATER, "too much is unfinished at present")
-
-    async def _receive_rest(self, whole_by: float) -> bytes:
-        with trio.CancelScope(deadline=whole_by):
-            return await self._stream.receive_some(RECEIVE_BYTES)
-        self._limits.timeouts["message"] += 1
-        raise self._failed(CloseCode.POLICY_VIOLATION, "a message was not whole in time")
-
-    def _failed(self, code: int, why: str) -> ProtocolViolation:
-        """Tell the peer, and what to raise."""
-        self._protocol.fail(code, why)
-        self._flush(self._protocol)
-        return ProtocolViolation(why)
-
-    def _messages(self, events: Iterable[Event]) -> Iterator[str | bytes]:
-        for event in events:
-            if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                if event.opcode is not Opcode.CONT:
-                    self._is_text = event.opcode is Opcode.TEXT
-                self._message += event.data
-                if event.fin:
-                    yield self._assembled()
-
-    def _assembled(self) -> str | bytes:
-        data = bytes(self._message)
-        self._message.clear()
-        if not self._is_text:
+    async def _read(self) -> bytes:
+        socket = self._stream.socket
+        while True:
+            # Not `receive_some`, which asks the kernel twice: who has just been answered has sent nothing yet.
+            try:
+                if self._whole_by == inf:
+                    await trio.lowlevel.wait_readable(socket)
+                else:
+                    await self._wait_for_rest()
+                data = os.read(socket.fileno(), RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except (OSError, trio.ClosedResourceError) as failure:
+                raise ConnectionClosed(str(failure)) from failure
+            if not data:
+                raise ConnectionClosed("end of stream")
             return data
+
+    async def _wait_for_rest(self) -> None:
+        with trio.CancelScope(deadline=self._whole_by):
+            await trio.lowlevel.wait_readable(self._stream.socket)
+            return
+        self._limits.timeouts["message"] += 1
+        raise self._failed(BrokenFrame(CloseCode.POLICY_VIOLATION, "a message was not whole in time"))
+
+    def _take(self, data: bytes) -> list[str | bytes]:
+        messages: list[str | bytes] = []
+        pongs: list[bytes] = []
+        close: bytes | None = None
+        frames_before = self._frames.frames
         try:
-            return data.decode()
-        except UnicodeDecodeError:
-            raise self._failed(CloseCode.INVALID_DATA, "not UTF-8") from None
+            for part in self._frames.feed(data):
+                if not isinstance(part, Control):
+                    messages.append(part)
+                elif part.opcode == PING:
+                    pongs += (websocket_header(_PONG_FRAME, len(part.data)), part.data)
+                elif part.opcode == CLOSE:
+                    self._end, close = ConnectionClosed("the WebSocket is closing"), part.data
+                    break
+        except BrokenFrame as breach:
+            self._end, close = breach, breach.told
+            if breach.code == CloseCode.MESSAGE_TOO_BIG:
+                self._limits.payload_bytes.refuse()
+        self._owes_turn |= self._frames.frames != frames_before  # what only adds to a large one costs nothing
+        if pongs:
+            self.write(b"".join(pongs))
+        if close is not None:
+            self._send_close(close)
+        return messages
+
+    def _note_unfinished(self, *, begins: bool) -> None:
+        """Something is, or no longer is. `begins`: it came behind a message that was whole."""
+        if not self._frames.under_way:
+            self._whole_by = inf
+        elif begins or self._whole_by == inf:
+            self._whole_by = trio.current_time() + self._options.body_timeout_seconds
+        if not self._inbox.keep(self._frames.kept_bytes):
+            self._frames.forget()
+            self._inbox.keep(0)  # at once, or all that are under way would be refused for the room of one
+            self._failed(BrokenFrame(CloseCode.TRY_AGAIN_LATER, "too much is unfinished at present"))
+
+    def _failed(self, breach: BrokenFrame) -> BrokenFrame:
+        """Tell the peer, and receive nothing more."""
+        self._end = breach
+        self._send_close(breach.told)
+        return breach
 
     def close(self) -> None:
         """Send a close frame without status (B14); nothing can be written afterwards."""
-        if self._protocol.state is OPEN:
-            self._protocol.send_close()
-            self._flush(self._protocol)
+        self._send_close(b"")
         self.closing = True
         self.reading.cancel()
         self._work.unpark_all()
+
+    def _send_close(self, data: bytes) -> None:
+        if not self._said_close:
+            self._said_close = True
+            self.write(websocket_header(_CLOSE_FRAME, len(data)) + data)
 
     async def linger(self) -> None:
         """Read what still comes until the peer closes: closing over unread bytes would reset the connection, and the
@@ -251,8 +263,3 @@ class WebSocket:
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
-
-    def _flush(self, protocol: Protocol) -> None:
-        data = b"".join(protocol.data_to_send())  # as many pongs as there were pings
-        if data:
-            self.write(data)

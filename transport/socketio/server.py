@@ -109,9 +109,12 @@ class _Client:
 
     def _set_deadline(self) -> None:
         self._engine.extra_deadline = min(self._session.deadline, self._whole_by)
+        self._engine.set_alarm()
 
     def _act(self, fact: session.Fact) -> None:
         match fact:
+            case session.Event(namespace, name, args, packet_id):  # first, being nearly all
+                self._event(self._connections[namespace], name, args, packet_id)
             case session.Join(namespace, auth):
                 connection = Connection(self._engine, namespace, auth, self)
                 self._connections[namespace] = connection
@@ -123,8 +126,6 @@ class _Client:
                 self._engine.send(codec.connect_error(CROWDED_BODY, namespace=namespace))
             case session.Leave(namespace):
                 self.leave(self._connections[namespace], Reason.CLIENT_DISCONNECT, told=True)
-            case session.Event(namespace, name, args, packet_id):
-                self._event(self._connections[namespace], name, args, packet_id)
             case session.Acked(namespace, packet_id, args):
                 self._acked(self._connections[namespace], packet_id, args)
 

@@ -98,6 +98,24 @@ async def test_c1_c2_pings_go_out_while_nobody_talks_and_silence_ends_it() -> No
         assert wire.echo.reasons == ["ping timeout"]
 
 
+async def test_c1_a_ping_that_is_due_in_the_midst_of_many_messages_loses_none_of_them() -> None:
+    async with open_wire(ping_interval_seconds=0.001, ping_timeout_seconds=PATIENCE_SECONDS) as wire:
+        raw = await wire.joined()
+        pings = 0
+        for start in range(0, 10_000, 1000):
+            await raw.send(b"".join(masked(0x81, b'42["n",%d]' % number) for number in range(start, start + 1000)))
+            expected = start
+            while expected < start + 1000:
+                said = (await raw.frame())[1]
+                if said == b"2":
+                    pings += 1
+                    await raw.text("3")
+                else:
+                    assert said == b'42["n",%d]' % expected
+                    expected += 1
+        assert pings > 0
+
+
 async def test_d1_d2_d7_an_upgrade_loses_and_repeats_nothing() -> None:
     async with open_wire() as wire:
         sid = await joined(wire)
