@@ -2,7 +2,7 @@
 
 What lives here: framing, masks, fragments, and which close code a breach is worth. What must not: sockets, answers to
 control frames, and the handshake, which is `websockets`'. That library's protocol did this as well and cost four times
-as much a message (docs/decisions/0015); its unmasking, in C, is still used.
+as much a message (docs/decisions/0018); its unmasking, in C, is still used.
 """
 
 from collections.abc import Iterator

@@ -100,7 +100,10 @@ async def test_c1_c2_pings_go_out_while_nobody_talks_and_silence_ends_it() -> No
 
 async def test_c1_a_ping_that_is_due_in_the_midst_of_many_messages_loses_none_of_them() -> None:
     async with open_wire(ping_interval_seconds=0.001, ping_timeout_seconds=PATIENCE_SECONDS) as wire:
-        raw = await wire.joined()
+        raw = await wire.websocket()
+        await raw.text("40")
+        while (await raw.frame())[1] == b"2":
+            await raw.text("3")
         pings = 0
         for start in range(0, 10_000, 1000):
             await raw.send(b"".join(masked(0x81, b'42["n",%d]' % number) for number in range(start, start + 1000)))
