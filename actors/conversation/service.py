@@ -2,7 +2,7 @@
 commands the one that is meant, `reader` looks."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -261,7 +261,9 @@ async def open_conversations(
     `conversations` with its clock, its actors and, a node of their own, the run-times.
     """
     rules, surroundings = rules or Rules(), surroundings or Surroundings()
-    with TemporaryDirectory(prefix="greenroom-") as scratch:
+    # For workspaces where the disk has no folders; a server that is killed leaves none behind where it has.
+    needs_scratch = store.disk.real_path("") is None
+    with TemporaryDirectory(prefix="greenroom-") if needs_scratch else nullcontext("") as scratch:
         async with (
             open_supervisor("conversations", below=below) as node,
             open_supervisor("run-times", below=node, order=StopOrder.TOGETHER) as run_times,

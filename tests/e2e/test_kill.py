@@ -203,3 +203,15 @@ def wait_for_connections(server: ServerProcess, conversation_id: str, count: int
     while server.request("GET", f"/api/conversations/{conversation_id}")["num_connections"] != count:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_killed_server_leaves_nothing_in_the_temporary_folder(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    server = ServerProcess(tmp_path / "data", {"TMPDIR": str(temporary)})
+    server.start()
+    try:
+        server.wait_for(server.create("$ echo here"), "run")
+    finally:
+        server.kill()
+    assert list(temporary.iterdir()) == []
