@@ -16,6 +16,7 @@ from actors.domain import events as e
 from actors.domain.revisions import revision_of, upcast
 
 __all__ = [
+    "URLS_MAX",
     "VOCABULARY",
     "DecodeError",
     "decode",
@@ -63,6 +64,10 @@ _DROPPED = frozenset({"timestamp", "images_urls"})
 
 _HIDDEN = frozenset({("action", "null"), ("observation", "null"), ("action", "recall")})
 _HOUSE = "greenroom."
+
+
+URLS_MAX = 1000
+"""Images, and files, of one message: each is looked at on the way into the log, while everybody else waits."""
 
 
 class DecodeError(Exception):
@@ -186,6 +191,9 @@ def decode_client_action(wire: object) -> e.MessageAction | e.ChangeAgentStateAc
         if args.get("images_urls") is not None:
             fields.setdefault("image_urls", args["images_urls"])
         args = fields
+    for name in ("image_urls", "file_urls"):
+        if isinstance(urls := args.get(name), list) and len(urls) > URLS_MAX:
+            raise DecodeError(f"`{name}` may hold {URLS_MAX} texts")
     body: e.Body = _structure(args, cls)
     assert isinstance(body, e.MessageAction | e.ChangeAgentStateAction)  # noqa: S101 - just checked; tells mypy
     return body

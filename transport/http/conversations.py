@@ -12,6 +12,7 @@ from quart import Blueprint, Response, request
 
 from actors.conversation.service import Conversations
 from actors.conversation.summary import Summary
+from actors.domain.codec import URLS_MAX
 from actors.domain.events import ConversationCreated, MessageAction
 from storage.errors import ConversationNotFound
 from transport.http.bodies import Invalid, Problem, answer, fields, integer, json_body, one_of, wrong_type
@@ -131,6 +132,9 @@ def blueprint(conversations: Conversations) -> Blueprint:  # noqa: C901 - a list
 
 
 def _texts(values: Sequence[Any], name: str) -> tuple[str, ...]:
+    if len(values) > URLS_MAX:
+        told = f"List should have at most {URLS_MAX} items, not {len(values)}"
+        raise Invalid(Problem("too_long", ("body", name), told, ctx={"max_length": URLS_MAX}))
     for index, value in enumerate(values):
         if not isinstance(value, str):
             raise Invalid(wrong_type(str, value, "body", name, index))

@@ -121,6 +121,7 @@ async def test_deleted_it_is_gone(client: Client, conversation_id: str) -> None:
         ("POST", ALL, {"foo": 1}, {"type": "extra_forbidden", "loc": ["body", "foo"], "input": 1}),
         ("POST", ALL, {"repository": 1}, {"type": "string_type", "loc": ["body", "repository"], "input": 1}),
         ("POST", ALL, {"image_urls": ["a", 2]}, {"type": "string_type", "loc": ["body", "image_urls", 1], "input": 2}),
+        ("POST", ALL, {"image_urls": [""] * 1001}, {"type": "too_long", "loc": ["body", "image_urls"], "input": None}),
         ("POST", ALL, {"git_provider": "svn"}, {"type": "enum", "loc": ["body", "git_provider"], "input": "svn"}),
         ("POST", ALL, [], {"type": "dict_type", "loc": ["body"], "input": []}),
         ("POST", f"{ALL}/{UNKNOWN}/start", None, {"type": "missing", "loc": ["body"], "input": None}),
