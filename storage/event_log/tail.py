@@ -14,11 +14,14 @@ class Tail:
     """Knows the events from some id on."""
 
     def __init__(self, next_id: int) -> None:
-        self._events: deque[bytes] = deque()
+        self._events: deque[bytes] | Sequence[bytes] = ()
+        """Made when there is a first one: an empty deque takes 700 bytes, and most conversations rest."""
         self._first_id = next_id
         self._bytes = 0
 
     def extend(self, events: Sequence[bytes]) -> None:
+        if not isinstance(self._events, deque):
+            self._events = deque()
         self._events.extend(events)
         self._bytes += sum(map(len, events))
         while self._bytes > TAIL_BYTES_MAX and len(self._events) > 1:

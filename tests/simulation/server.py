@@ -188,7 +188,7 @@ class Premises:
         self.nursery.start_soon(self._serve, link, query)
 
     async def _serve(self, link: Link, query: dict[str, str]) -> None:
-        peer = Peer(query, {name: [value] for name, value in query.items()}, {}, "127.0.0.1")
+        peer = Peer(query, {}, "127.0.0.1")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._drop_who_takes_nothing, link)
             await self.server.endpoint.serve(cast("Any", link), peer)

@@ -4,8 +4,7 @@ What must not live here: which packet is legal (`session`), HTTP (`polling`), na
 """
 
 import secrets
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import attrs
@@ -32,13 +31,12 @@ class Peer:
     """Who asked: the query and headers of the first request (E28), and the address it came from."""
 
     query: Mapping[str, str]
-    query_all: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     remote: str
 
 
 class Connection:
-    """`deliver` gets each message, `ended` the reason, once. All methods but `wait_…` and `live` are synchronous."""
+    """`deliver` gets each message, `ended` the reason, once. Only `wait_…` and `keep_time` are not synchronous."""
 
     def __init__(self, sid: str, peer: Peer, limits: Limits, transport: Transport) -> None:
         self.sid = sid
@@ -64,7 +62,7 @@ class Connection:
         self.polling = False
         self.posting = False
         self._release: Encoded | None = None
-        self._frames: deque[Frame] = deque()
+        self._frames: list[Frame] = []  # nearly always empty, and an empty deque takes 600 bytes
         self._frames_bytes = 0
         self._outbox = limits.share_of_bytes()
         # When a poller must have fetched something of what waits for it (K33): pongs alone may come from a client that
@@ -73,7 +71,8 @@ class Connection:
         self._owes_close = False
         self._holders: set[object] = set()
         self._changed = trio.lowlevel.ParkingLot()
-        self._nursery: trio.Nursery | None = None
+        self.nursery: trio.Nursery | None = None
+        """Of its tasks."""
         self._alarm = trio.CancelScope()
 
     # --- sending -------------------------------------------------------------------------------------------------
@@ -204,8 +203,9 @@ class Connection:
             await self._changed.park()
 
     def _take_frames(self) -> list[Frame]:
-        count = min(len(self._frames), self.options.packets_per_poll_max)
-        taken = [self._frames.popleft() for _ in range(count)]
+        count = self.options.packets_per_poll_max
+        taken = self._frames[:count]
+        del self._frames[:count]
         self._frames_bytes -= sum(len(frame.data) for frame in taken)
         self._outbox.keep(self._frames_bytes)
         self._expect_fetch()
@@ -264,7 +264,7 @@ class Connection:
     def _become_websocket(self) -> None:
         self.websocket, self.probe = self.probe, None
         assert self.websocket is not None  # noqa: S101 - only a probe can become it
-        waiting, self._frames, self._frames_bytes = self._frames, deque(), 0
+        waiting, self._frames, self._frames_bytes = self._frames, [], 0
         self._outbox.keep(0)
         for frame in waiting:
             self.websocket.write(frame.websocket)
@@ -288,29 +288,19 @@ class Connection:
             self.websocket.close()
         self._changed.unpark_all()
         self.ended(reason)
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        if self.nursery is not None:
+            self.nursery.cancel_scope.cancel()
 
     # --- life ----------------------------------------------------------------------------------------------------
 
-    async def live(
-        self, work: Callable[[], Awaitable[None]], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Do `work`, and own the tasks of this connection meanwhile."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            task_status.started()
-            await work()
-            nursery.cancel_scope.cancel()
-
-    async def keep_time(self, work: Callable[[], Awaitable[None]] = trio.sleep_forever) -> None:
+    async def keep_time(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Do `work`, cancelled and begun anew whenever the state machine is due, until it returns or this is closed.
 
         So a WebSocket's reader needs no second task for its heartbeat.
         """
         while not self.closed:
             with trio.CancelScope(deadline=self._due) as self._alarm:
-                await work()
+                await work(*args)
             if not self._alarm.cancelled_caught:
                 return
             now = trio.current_time()
@@ -327,8 +317,8 @@ class Connection:
 
     def start_soon(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """A task that dies with the connection; its crash ends the connection and nothing else."""
-        if self._nursery is not None and not self.closed:
-            self._nursery.start_soon(self._guarded, work, *args)
+        if self.nursery is not None and not self.closed:
+            self.nursery.start_soon(self._guarded, work, *args)
 
     async def _guarded(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         with connection_guard("connection_task_crashed", self.facts) as outcome:

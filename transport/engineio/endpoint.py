@@ -5,7 +5,7 @@ namespaces. The endpoint owns the sessions' tasks.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -136,12 +136,18 @@ class Endpoint:
     async def _keep(
         self,
         connection: Connection,
-        work: Callable[[], Awaitable[None]],
+        websocket: WebSocket | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """A session from its opening to where nobody finds it any more."""
+        """A session from its opening to where nobody finds it any more; with a WebSocket, its reader keeps the time."""
         with connection_guard("session_crashed", connection.facts):
-            await connection.live(work, task_status)
+            async with trio.open_nursery() as connection.nursery:
+                task_status.started()
+                if websocket is None:
+                    await connection.keep_time(trio.sleep_forever)
+                else:
+                    await self._receive(connection, websocket, keeps_time=True)
+                connection.nursery.cancel_scope.cancel()
         connection.close(Reason.FORCED_SERVER_CLOSE)
         with trio.move_on_after(self._options.farewell_seconds):
             await connection.wait_fetched()
@@ -163,7 +169,7 @@ class Endpoint:
             words = asked.words if isinstance(asked, handshake.Refusal) else "Bad request"
             await refuse_upgrade(stream, "400 Bad Request", words)
             return
-        peer = Peer(query.last, query.all, folded(upgrade.headers), upgrade.remote)
+        peer = Peer(query.last, folded(upgrade.headers), upgrade.remote)
         refusal = self._objection(peer) if asked.sid is None else None
         if refusal is not None:
             status = HTTPStatus(refusal.status)
@@ -204,23 +210,25 @@ class Endpoint:
         connection = self._open(peer, Transport.WEBSOCKET)
         connection.websocket = websocket
         connection.send(self._open_packet(connection, []))
-        read = partial(connection.keep_time, partial(self._read, connection, websocket))
-        await self._keep(connection, partial(self._receive, connection, websocket, read))
+        await self._keep(connection, websocket)
 
     async def _serve_probe(self, websocket: WebSocket, connection: Connection) -> None:
         if not connection.session.probe_opened(trio.current_time()):
             return
         connection.probe = websocket
         connection.set_alarm()
-        await self._receive(connection, websocket, partial(self._read, connection, websocket))
+        await self._receive(connection, websocket, keeps_time=False)
 
-    async def _receive(self, connection: Connection, websocket: WebSocket, read: Callable[[], Awaitable[None]]) -> None:
+    async def _receive(self, connection: Connection, websocket: WebSocket, *, keeps_time: bool) -> None:
         websocket.facts = connection.facts
         with connection_guard("websocket_crashed", connection.facts):
             reason = Reason.TRANSPORT_ERROR
             try:
                 with websocket.reading:
-                    await read()
+                    if keeps_time:
+                        await connection.keep_time(self._read, connection, websocket)
+                    else:
+                        await self._read(connection, websocket)
             except PacketError:
                 reason = Reason.PARSE_ERROR
             except ClientFault:
@@ -258,7 +266,7 @@ class Endpoint:
         connection = self._open(peer, Transport.POLLING)
         connection.send(self._open_packet(connection, ["websocket"]))
         assert self._nursery is not None  # noqa: S101 - `run` comes first
-        await self._nursery.start(self._keep, connection, connection.keep_time)
+        await self._nursery.start(self._keep, connection)
         return connection
 
     async def polling(self, scope: ASGIScope, receive: ASGIReceive, send: ASGISend) -> None:
@@ -269,7 +277,7 @@ class Endpoint:
             body = asked.body if isinstance(asked, handshake.Refusal) else b""
             await answer(send, 400, body, JSON)
         elif asked.sid is None:
-            peer = Peer(query.last, query.all, asgi_headers(scope["headers"]), (scope.get("client") or ("",))[0])
+            peer = Peer(query.last, asgi_headers(scope["headers"]), (scope.get("client") or ("",))[0])
             refusal = self._objection(peer)
             if refusal is None:
                 await get(await self._poll(peer), receive, send)

@@ -13,6 +13,7 @@ from actors.conversation.idle import IdleLimits
 from actors.domain.events import MessageAction
 from actors.runtime import ActorFailed
 from storage.errors import CorruptLog, OutcomeUnknown
+from storage.event_log.tail import Tail
 from storage.local_disk import LocalDisk
 from storage.memory_disk import MemoryDisk
 from tests.actors.conversation.house import ListSink, Tenancy, open_house
@@ -148,8 +149,7 @@ async def test_k16_a_run_that_needs_a_damaged_message_ends_its_conversation_and_
         harm(disk, it, b"/note before")
         actor = house.conversations._house.hot[it]
         assert actor.log is not None
-        actor.log._tail._events.clear()
-        actor.log._tail._first_id = actor.log.next_id
+        actor.log._tail = Tail(actor.log.next_id)
         with pytest.raises(CorruptLog):
             await actor._read_message(message)
         await trio.sleep(1)
