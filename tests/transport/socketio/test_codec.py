@@ -229,7 +229,7 @@ def deep(levels: int) -> Any:
     return orjson.loads("[" * levels + "]" * levels)
 
 
-@pytest.mark.parametrize("value", [object(), {1: 2}, 2**64, "\ud800", deep(900)], ids=repr)
+@pytest.mark.parametrize("value", [object, {1: 2}, 2**64, "\ud800", deep(900)], ids=repr)
 def test_e33_what_json_cannot_carry_is_one_error(value: Any) -> None:
     with pytest.raises(NotEncodable):
         codec.event("x", value)
