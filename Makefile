@@ -49,8 +49,9 @@ $(NODE_READY): tests/e2e/node/package-lock.json
 	@command -v npm >/dev/null || exit 0; cd tests/e2e/node && npm ci --no-audit --no-fund --silent \
 		|| echo "npm ci failed: the tests with npm's client are skipped"
 
+# A process a core, and the tests of one file in one process: many of them share a server.
 test: $(VENV)/.dev-ready $(NODE_READY)
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest --cov --cov-report=term -n auto --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev-ready
 	@$(BIN)/ruff format --check .
