@@ -1,7 +1,8 @@
 """Where Engine.IO sessions begin and are found again: WebSocket upgrades and the ASGI polling app.
 
 What must not live here: legality (`handshake`, `session`), what a GET or a POST of a session does (`polling`),
-namespaces. The endpoint owns the sessions' tasks.
+namespaces. A session by WebSocket lives in the task of its connection; the endpoint owns the tasks of those by polling,
+and the writers of who is behind.
 """
 
 import secrets
@@ -192,11 +193,12 @@ class Endpoint:
             websocket.forget()
 
     async def _write_rest(self, websocket: WebSocket) -> None:
-        try:
-            await websocket.write_rest()
-        except NetworkFault as failure:
-            self.limits.timeouts["websocket"] += 1
-            logger.info("slow_reader_closed", error=str(failure), **websocket.facts)
+        with connection_guard("writer_crashed", websocket.facts):
+            try:
+                await websocket.write_rest()
+            except NetworkFault as failure:
+                self.limits.timeouts["websocket"] += 1
+                logger.info("slow_reader_closed", error=str(failure), **websocket.facts)
 
     async def _say_goodbye(self, websocket: WebSocket) -> None:
         websocket.close()
