@@ -223,7 +223,7 @@ def test_an_error_is_shown_with_its_reason_and_resumed(
     expect(page.locator("#status")).to_have_text("Ready")
 
 
-@pytest.mark.parametrize("environment", [{"SANDBOX_CLOSE_DELAY": "1", "GREENROOM_CLOSE_CONNECTED": "true"}])
+@pytest.mark.parametrize("environment", [{"SANDBOX_CLOSE_DELAY": "3", "GREENROOM_CLOSE_CONNECTED": "true"}])
 def test_a_conversation_closed_for_idleness_says_so_and_opens_with_a_message(server: ServerProcess, tabs: Tabs) -> None:
     page = open_conversation(tabs, server, server.create("$ echo once"))
     expect(page.locator("#phase")).to_have_text(re.compile("^Closed after a while"))
