@@ -37,19 +37,24 @@ class DraftView:
     after: int | None = None
     text: str = ""
     superseded_at: int = -1
+    may_be_stopped: bool = False
+    """The user has asked for another state since the draft began: of a run that is stopped nothing is said, and what is
+    said next may be another run's."""
 
     def take_part(self, after: int, text: str) -> None:
         """More of a draft."""
         if self.superseded_at > after:
             raise Violation(f"more of the draft behind {after}, after event {self.superseded_at} had taken its place")
-        self.text = self.text + text if after == self.after else text
-        self.after = after
+        if after != self.after:
+            self.after, self.text, self.may_be_stopped = after, "", False
+        self.text += text
 
     def take_event(self, event: Event) -> bool:
         """Whether it is what the draft has become."""
         if event["source"] == "user":
+            self.may_be_stopped |= event.get("action") == "change_agent_state"
             return False
-        is_it = self.after is not None and event.get("action") == "message"
+        is_it = self.after is not None and event.get("action") == "message" and not self.may_be_stopped
         if is_it and not event["args"]["content"].startswith(self.text):
             raise Violation(f"drafted was {self.text!r}, and said {event['args']['content']!r}")
         self.after, self.text, self.superseded_at = None, "", event["id"]

@@ -158,3 +158,13 @@ def test_k34_a_draft_with_a_hole_or_with_something_that_is_not_said_is_found() -
     view.take_part(3, "a time")
     with pytest.raises(Violation, match="drafted was 'once a time'"):
         view.take_event(agent_says(5, "once upon a time"))
+
+
+def test_k34_a_draft_that_the_user_has_stopped_becomes_nothing_and_what_another_run_says_is_no_violation() -> None:
+    view = DraftView()
+    view.take_part(3, "once ")
+    view.take_event({"id": 4, "source": "user", "action": "change_agent_state", "args": {"agent_state": "stopped"}})
+    assert not view.take_event(agent_says(7, "1/15"))
+    view.take_part(7, "twice")
+    with pytest.raises(Violation, match="drafted was 'twice'"):
+        view.take_event(agent_says(8, "something else"))
