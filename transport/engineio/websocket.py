@@ -1,6 +1,6 @@
 """One WebSocket on a trio stream, without tasks of its own: `frames`, and an outbox.
 
-Writing tries the kernel at once and keeps what it refuses; the writer is woken only then. What must not live here:
+Writing tries the kernel at once and keeps what it refuses; a writer is asked for only then. What must not live here:
 Engine.IO's sessions. There is no deflate (B4), messages are bounded in bytes (B7), and no write waits for ever.
 """
 
@@ -198,12 +198,14 @@ class WebSocket:
             await trio.lowlevel.wait_readable(self._stream.socket)
             return
         self._limits.timeouts["message"] += 1
-        raise self._failed(BrokenFrame(CloseCode.POLICY_VIOLATION, "a message was not whole in time"))
+        breach = BrokenFrame(CloseCode.POLICY_VIOLATION, "a message was not whole in time")
+        self._stop(breach, breach.told)
+        raise breach
 
     def _take(self, data: bytes) -> list[str | bytes]:
         messages: list[str | bytes] = []
         pongs: list[bytes] = []
-        close: bytes | None = None
+        end: tuple[TransportError, bytes] | None = None
         frames_before = self._frames.frames
         try:
             for part in self._frames.feed(data):
@@ -212,17 +214,17 @@ class WebSocket:
                 elif part.opcode == PING:
                     pongs += (websocket_header(_PONG_FRAME, len(part.data)), part.data)
                 elif part.opcode == CLOSE:
-                    self._end, close = ConnectionClosed("the WebSocket is closing"), part.data
+                    end = ConnectionClosed("the WebSocket is closing"), part.data
                     break
         except BrokenFrame as breach:
-            self._end, close = breach, breach.told
+            end = breach, breach.told
             if breach.code == CloseCode.MESSAGE_TOO_BIG:
                 self._limits.payload_bytes.refuse()
         self._owes_turn |= self._frames.frames != frames_before  # what only adds to a large one costs nothing
         if pongs:
             self.write(b"".join(pongs))
-        if close is not None:
-            self._send_close(close)
+        if end is not None:
+            self._stop(*end)
         return messages
 
     def _note_unfinished(self, *, begins: bool) -> None:
@@ -234,13 +236,13 @@ class WebSocket:
         if not self._inbox.keep(self._frames.kept_bytes):
             self._frames.forget()
             self._inbox.keep(0)  # at once, or all that are under way would be refused for the room of one
-            self._failed(BrokenFrame(CloseCode.TRY_AGAIN_LATER, "too much is unfinished at present"))
+            breach = BrokenFrame(CloseCode.TRY_AGAIN_LATER, "too much is unfinished at present")
+            self._stop(breach, breach.told)
 
-    def _failed(self, breach: BrokenFrame) -> BrokenFrame:
-        """Tell the peer, and receive nothing more."""
-        self._end = breach
-        self._send_close(breach.told)
-        return breach
+    def _stop(self, why: TransportError, told: bytes) -> None:
+        """Receive nothing more, and tell the peer so by a close frame."""
+        self._end = why
+        self._send_close(told)
 
     def close(self) -> None:
         """Send a close frame without status (B14); nothing can be written afterwards."""
